@@ -1,0 +1,140 @@
+"""The `lakehouse` command: the table of sub-commands, how errors end a command, exit codes.
+
+Here: what every command shares. Each command group lives in its own module and is imported only when called, so that
+`lakehouse --help` and shell completion stay fast. Not here: what any command does.
+"""
+
+import importlib
+import sys
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from lakehouse.errors import EXIT_COULD_NOT_ASK, EXIT_INTERRUPTED, LakehouseError
+
+EPILOG = (
+    "Exit codes: 0 done or healthy · 10 unhealthy or findings · 1 could not ask · 2 usage · 130 interrupted."
+)
+
+
+class _Entry(NamedTuple):
+    """A sub-command: the module with its Typer app named `app`, and one line for `--help`."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, _Entry] = {
+    "up": _Entry("lakehouse.cli.up", "Start the embedded Kafka broker and Spark server."),
+    "down": _Entry("lakehouse.cli.down", "Stop everything that `up` started."),
+    "status": _Entry("lakehouse.cli.status", "Show what runs, where, since when."),
+    "setup": _Entry(
+        "lakehouse.cli.setup", "Fetch jars and prepare dbt and DuckDB; `up` does it when needed."
+    ),
+    "doctor": _Entry("lakehouse.cli.doctor", "Say why something will not start, with the fix."),
+    "health": _Entry("lakehouse.cli.health", "Is it well now? Kafka, Spark, lake, gold, Dagster."),
+    "demo": _Entry("lakehouse.cli.demo", "Send 50,000 events, pull the plug, prove that nothing was lost."),
+    "dev": _Entry("lakehouse.cli.dev", "Run everything with Dagster's UI and sensors on, until Ctrl-C."),
+    "produce": _Entry("lakehouse.cli.produce", "Send events: sales, files."),
+    "topics": _Entry("lakehouse.cli.topics", "Create, list and describe topics from the contracts."),
+    "streams": _Entry("lakehouse.cli.streams", "List streams; make a new one from a sample."),
+    "check": _Entry(
+        "lakehouse.cli.check", "Dry run of a stream: contract, rules, partitions, topic. Writes nothing."
+    ),
+    "drain": _Entry("lakehouse.cli.drain", "Take a stream's backlog into bronze and silver, then stop."),
+    "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),
+    "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
+    "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
+    "sql": _Entry("lakehouse.cli.sql", "Query gold."),
+    "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are stubs with a help line until one of them is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for name, entry in COMMANDS.items():
+            self.commands.setdefault(name, TyperCommand(name=name, help=entry.help, callback=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the module of the command that is being called, then resolve as usual."""
+        entry = COMMANDS.get(args[0]) if args else None
+        if entry is not None:
+            command = get_command(importlib.import_module(entry.module).app)
+            command.name = args[0]
+            self.commands[args[0]] = command
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    debug: bool = typer.Option(False, "--debug", help="Show the full trace when something fails."),
+) -> None:
+    """A lakehouse on your machine: Kafka → Spark → Delta → dbt, exactly once.
+
+    Examples:
+      lakehouse up                                  start broker and Spark
+
+      lakehouse produce sales --count 1000 --burst  send events
+
+      lakehouse drain sales                         take them into bronze and silver
+
+      lakehouse verify                              prove that none was lost or doubled
+
+      lakehouse sql "from sales_daily limit 5"      ask gold
+    """
+    sys.modules[__name__].__dict__["_debug"] = debug
+
+
+_debug = False
+
+
+def main() -> None:
+    """Entry point of the console script; turns every failure into a message and an exit code."""
+    # Arrow, gRPC and JVM clients print their own warnings; a command's output is ours alone.
+    try:
+        app(standalone_mode=True)
+    except LakehouseError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("Stopped cleanly; run the command again to go on.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if _debug:
+            raise
+        from lakehouse.cli.console import crash_log
+
+        path = crash_log(error)
+        print(f"error: {type(error).__name__}: {_first_line(error)}\ndetails: {path}", file=sys.stderr)
+        sys.exit(EXIT_COULD_NOT_ASK)
+
+
+def _fail(error: LakehouseError) -> None:
+    if _debug:
+        raise error
+    from lakehouse.cli.console import explain
+
+    explain(error)
+    sys.exit(error.exit_code)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:300]
+
+
+if __name__ == "__main__":
+    main()

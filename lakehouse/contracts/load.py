@@ -1,0 +1,151 @@
+"""From `defs/streams/<name>/defs.yaml` to a checked `StreamContract`, with file, line, field and what is allowed.
+
+Here: finding, reading and explaining the files. Not here: what a contract may say (`contracts.model`).
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import ContractError, UsageError
+
+STREAMS_FOLDER = Path(__file__).resolve().parents[1] / "defs" / "streams"
+COMPONENT_TYPE = "lakehouse.components.StreamComponent"
+
+
+def load_streams(folder: Path = STREAMS_FOLDER) -> dict[str, StreamContract]:
+    """All streams by name, in alphabetical order.
+
+    Raises:
+        ContractError: for the first file that is wrong, or when two files use one name or one topic.
+    """
+    streams: dict[str, StreamContract] = {}
+    topics: dict[str, str] = {}
+    for path in sorted(folder.glob("*/defs.yaml")):
+        contract = load_contract(path)
+        if contract.name in streams:
+            raise ContractError(
+                f"{path}: stream name {contract.name!r} is used twice.", fix="Give one of them another name."
+            )
+        if contract.topic.name in topics:
+            other = topics[contract.topic.name]
+            raise ContractError(f"{path}: topic {contract.topic.name!r} already belongs to stream {other!r}.")
+        streams[contract.name] = contract
+        topics[contract.topic.name] = contract.name
+    return streams
+
+
+def load_stream(name: str, folder: Path = STREAMS_FOLDER) -> StreamContract:
+    """The stream of that name.
+
+    Raises:
+        UsageError: when there is none; names the nearest.
+        ContractError: when a file is wrong.
+    """
+    streams = load_streams(folder)
+    if name in streams:
+        return streams[name]
+    near = difflib.get_close_matches(name, streams, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known streams: {', '.join(streams) or 'none'}."
+    raise UsageError(f"There is no stream {name!r}.", fix=hint)
+
+
+def load_contract(path: Path) -> StreamContract:
+    """Read and check one file.
+
+    Raises:
+        ContractError: naming file, line (where it can be known), field and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ContractError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_contract(text, path)
+
+
+def parse_contract(text: str, path: Path) -> StreamContract:
+    """Check the text of one file; `path` is only for messages. Raises as `load_contract`."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ContractError(f"{where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
+        raise ContractError(f"{path}:1: a stream file has `type: {COMPONENT_TYPE}` and `attributes:`.")
+    if document.get("type") != COMPONENT_TYPE:
+        raise ContractError(
+            f"{path}:{_line(node, ('type',))}: type is {document.get('type')!r}; allowed: {COMPONENT_TYPE}."
+        )
+    try:
+        return StreamContract.model_validate(document["attributes"])
+    except ValidationError as error:
+        raise ContractError(explain(error, node, path)) from error
+
+
+def explain(error: ValidationError, node: yaml.Node | None, path: Path) -> str:
+    """Every mismatch on one line each: `file:line: field: what is wrong and what is allowed`."""
+    lines = []
+    for detail in error.errors():
+        location = tuple(
+            part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))
+        )
+        field = ".".join(str(part) for part in location)
+        message = _message(detail, location)
+        lines.append(
+            f"{path}:{_line(node, ('attributes', *location), message)}: {f'{field}: ' if field else ''}{message}"
+        )
+    return "\n".join(lines)
+
+
+def _message(detail: Any, location: tuple[Any, ...]) -> str:
+    kind, given = detail["type"], detail["input"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"is no known field; allowed: {', '.join(_allowed_keys(location[:-1]))}"
+    text = str(detail["msg"]).removeprefix("Value error, ")
+    if kind == "literal_error":
+        return f"{given!r} is not allowed; allowed: {detail['ctx']['expected']}"
+    if kind == "value_error":
+        return text
+    return f"{given!r} is not allowed: {text}"
+
+
+def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = StreamContract
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        inner = [item for item in getattr(annotation, "__args__", ()) if hasattr(item, "model_fields")]
+        model = inner[0] if inner else annotation
+        if not hasattr(model, "model_fields"):
+            return []
+    return list(model.model_fields)
+
+
+def _line(node: yaml.Node | None, location: tuple[Any, ...], message: str = "") -> int:
+    """Line (from 1) of the deepest part of `location` that exists; cross-field messages start with their field."""
+    if location == ("attributes",) and ":" in message:
+        location = (*location, message.split(":", 1)[0])
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    node, line = value, key.start_mark.line + 1
+                    break
+            else:
+                break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

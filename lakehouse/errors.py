@@ -1,0 +1,154 @@
+"""Every error the user may meet, as a type with a code, the reason and the next command.
+
+Here: the exception hierarchy and exit codes. Not here: catching; that happens at the edges (CLI, Dagster ops).
+"""
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_COULD_NOT_ASK = 1
+EXIT_USAGE = 2
+EXIT_UNHEALTHY = 10
+EXIT_INTERRUPTED = 130
+
+
+class LakehouseError(Exception):
+    """A failure that the user can act on.
+
+    Args:
+        problem: What happened, one sentence, naming the thing concerned.
+        why: The cause, where it is known.
+        fix: What to do next; the exact command where there is one.
+    """
+
+    code: ClassVar[str] = "LAKEHOUSE_ERROR"
+    exit_code: ClassVar[int] = EXIT_COULD_NOT_ASK
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, problem: str, *, why: str = "", fix: str = "") -> None:
+        self.problem = problem
+        self.why = why
+        self.fix = fix
+        super().__init__(self.one_line())
+
+    def one_line(self) -> str:
+        """The message as one line: problem, reason, next step."""
+        parts = [self.problem]
+        if self.why:
+            parts.append(f"Why: {self.why}")
+        if self.fix:
+            parts.append(f"Next: {self.fix}")
+        return " ".join(parts)
+
+
+class UsageError(LakehouseError):
+    """The command or its arguments are wrong; nothing was done."""
+
+    code = "USAGE"
+    exit_code = EXIT_USAGE
+
+
+class SettingsError(UsageError):
+    """An environment variable or `.env` entry has a value that is not allowed."""
+
+    code = "SETTINGS_INVALID"
+
+
+class ContractError(UsageError):
+    """A stream's YAML does not say what a stream must say."""
+
+    code = "CONTRACT_INVALID"
+
+
+class SetupError(LakehouseError):
+    """Something that the machine must have is missing or broken (Java, jars, ports, disk)."""
+
+    code = "SETUP_INCOMPLETE"
+
+
+class Stop(LakehouseError):
+    """A drain stopped on purpose: going on would lose, double or corrupt data. What was committed stays."""
+
+    code = "STOPPED"
+
+
+class BrokerUnreachableError(Stop):
+    """No Kafka broker answers at the configured address."""
+
+    code = "BROKER_UNREACHABLE"
+    retryable = True
+
+
+class SparkUnreachableError(Stop):
+    """The Spark Connect server does not answer, or went away in mid-work."""
+
+    code = "SPARK_UNREACHABLE"
+    retryable = True
+
+
+class TopicMissingError(Stop):
+    """The stream's topic does not exist on the broker."""
+
+    code = "TOPIC_MISSING"
+
+
+class ResumePointGoneError(Stop):
+    """Retention deleted offsets that bronze has not read."""
+
+    code = "RESUME_POINT_GONE"
+
+
+class TopicRecreatedError(Stop):
+    """The topic has another id than the one that bronze last read: it was deleted and made anew."""
+
+    code = "TOPIC_RECREATED"
+
+
+class TopicTruncatedError(Stop):
+    """The topic ends before the offset that bronze has already read."""
+
+    code = "TOPIC_TRUNCATED"
+
+
+class PartitionsMissingError(Stop):
+    """The broker shows fewer partitions than bronze has read."""
+
+    code = "PARTITIONS_MISSING"
+    retryable = True
+
+
+class LogDamagedError(Stop):
+    """A Delta log has an empty, torn or missing commit, or a data file is gone."""
+
+    code = "LOG_DAMAGED"
+
+
+class SchemaIncompatibleError(Stop):
+    """The contract changed in a way that the silver table cannot follow by itself."""
+
+    code = "SCHEMA_INCOMPATIBLE"
+
+
+class QualityStopError(Stop):
+    """A rule of severity `fail` is broken; the batch was not merged into silver."""
+
+    code = "QUALITY_STOP"
+
+
+class ForeignLakeError(Stop):
+    """The lake at this root is not the one that this command or run was meant for."""
+
+    code = "FOREIGN_LAKE"
+
+
+class DiskFullError(Stop):
+    """No space is left where the lake or the state folder lives."""
+
+    code = "DISK_FULL"
+
+
+class BatchConflictError(Stop):
+    """Another writer committed the same batch number; plan again."""
+
+    code = "BATCH_CONFLICT"
+    retryable = True

@@ -1,0 +1,163 @@
+"""Every setting, once, typed, with its unit. `.env.example` is generated from this module.
+
+Here: names, types, defaults, units. Not here: anything that uses them.
+Precedence: command line, environment, `.env`, what `lakehouse up` recorded (`endpoints.json`), default.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lakehouse.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class EndpointsSource(PydanticBaseSettingsSource):
+    """Addresses that the running embedded stack wrote down; they rank below the environment."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - signature of the base
+        """Unused by pydantic-settings when `__call__` is overridden."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Read `<LAKEHOUSE_HOME>/endpoints.json`; an absent file means no embedded stack was started."""
+        home = Path(self.current_state.get("LAKEHOUSE_HOME") or PROJECT_ROOT / ".lakehouse")
+        path = home / "endpoints.json"
+        if not path.is_file():
+            return {}
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return known
+
+
+class Settings(BaseSettings):
+    """The project's configuration. Field aliases are the environment variables' names."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env", env_file_encoding="utf-8", extra="ignore"
+    )
+
+    home: Path = Field(
+        PROJECT_ROOT / ".lakehouse",
+        alias="LAKEHOUSE_HOME",
+        description="State folder: embedded services, logs, jars, Dagster's instance and, by default, the lake.",
+    )
+    root: str | None = Field(
+        None,
+        alias="LAKEHOUSE_ROOT",
+        description="Where the lake's tables live: a folder. Default: <home>/lake.",
+    )
+    kafka_bootstrap_servers: str = Field(
+        "localhost:9092",
+        alias="KAFKA_BOOTSTRAP_SERVERS",
+        description="Brokers, comma-separated host:port. Default: the embedded broker when it is up.",
+    )
+    spark_remote: str = Field(
+        "sc://127.0.0.1:15002",
+        alias="SPARK_REMOTE",
+        description="Spark Connect address (sc://host:port). Default: the embedded server when it is up.",
+        pattern=r"^sc://",
+    )
+    kafka_topic: str = Field(
+        "sales_events", alias="KAFKA_TOPIC", description="Topic the sales producer writes to.", min_length=1
+    )
+    producer_interval: float = Field(
+        1.0, alias="PRODUCER_INTERVAL", description="Seconds between produced events (0 or more).", ge=0
+    )
+    log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR.")
+    java_home: Path | None = Field(
+        None,
+        alias="JAVA_HOME",
+        description="A Java 17 or 21 to use instead of the JRE that comes as a wheel.",
+    )
+    kafka_port: int = Field(
+        9092,
+        alias="LAKEHOUSE_KAFKA_PORT",
+        description="Preferred port of the embedded broker.",
+        ge=1,
+        le=65535,
+    )
+    spark_port: int = Field(
+        15002,
+        alias="LAKEHOUSE_SPARK_PORT",
+        description="Preferred port of the embedded Spark.",
+        ge=1,
+        le=65535,
+    )
+    dagster_port: int = Field(
+        3000, alias="LAKEHOUSE_DAGSTER_PORT", description="Preferred port of the Dagster UI.", ge=1, le=65535
+    )
+    spark_memory: str = Field(
+        "2g",
+        alias="LAKEHOUSE_SPARK_MEMORY",
+        description="Heap of the embedded Spark server.",
+        pattern=r"^\d+[mg]$",
+    )
+    kafka_memory: str = Field(
+        "384m",
+        alias="LAKEHOUSE_KAFKA_MEMORY",
+        description="Heap of the embedded broker.",
+        pattern=r"^\d+[mg]$",
+    )
+    max_batch_rows: int = Field(
+        500_000, alias="LAKEHOUSE_MAX_BATCH_ROWS", description="Rows in one micro-batch, at most.", ge=1
+    )
+    drain_budget_seconds: float = Field(
+        600, alias="LAKEHOUSE_DRAIN_BUDGET_SECONDS", description="Seconds after which a drain run ends.", gt=0
+    )
+    drain_idle_seconds: float = Field(
+        5,
+        alias="LAKEHOUSE_DRAIN_IDLE_SECONDS",
+        description="Seconds without new events after which a drain run ends.",
+        ge=0,
+    )
+    crash_at: str | None = Field(
+        None,
+        alias="LAKEHOUSE_CRASH_AT",
+        description="Tests only: <point>[:nth], where the process kills itself with SIGKILL.",
+    )
+
+    @property
+    def lake_root(self) -> str:
+        """Root of the lake's tables, without a trailing slash."""
+        return (self.root or str(self.home / "lake")).rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the base
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Rank the sources; see the module's first lines."""
+        return init_settings, env_settings, dotenv_settings, EndpointsSource(settings_cls)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings as they are now.
+
+    Not cached: the embedded stack may have moved to other ports since the last call.
+
+    Raises:
+        SettingsError: naming the variable, its value and what is allowed.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(_describe(error), fix="Correct it in the environment or in .env.") from error
+    settings.home = settings.home.expanduser().resolve()
+    return settings
+
+
+def _describe(error: ValidationError) -> str:
+    problems = []
+    for detail in error.errors():
+        name = str(detail["loc"][0]) if detail["loc"] else "?"
+        problems.append(f"{name}={detail['input']!r} is not allowed: {detail['msg']}.")
+    return " ".join(problems)
