@@ -122,7 +122,7 @@ def difference(topic: DesiredTopic, actual: ActualTopic | None) -> TopicChange:
         UsageError: when the topic has more partitions than wanted.
     """
     if actual is None:
-        wanted = f"{topic.partitions} partitions, replication factor {topic.replication_factor}"
+        wanted = f"partitions {topic.partitions}, replication factor {topic.replication_factor}"
         return TopicChange(topic.name, "create", [wanted])
     if actual.partitions > topic.partitions:
         raise UsageError(

@@ -4,11 +4,13 @@ Here: what the contracts want, and every question and change that goes to the cl
 (`kafka.topic_plan`), offsets (`kafka.offsets`), `infra/kafka/topics.yaml` (`kafka.topics_file`).
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lakehouse.errors import LakehouseError
 from lakehouse.kafka.client import admin_client, topic_missing, translate
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.kafka.topic_plan import ActualTopic, DesiredTopic, Profile, TopicChange, difference, fit
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _MILLISECONDS_PER_SECOND = 1000
+_VISIBLE_SECONDS = 15
 _DEAD_LETTER_RETENTION = timedelta(days=30)
 
 
@@ -114,6 +117,7 @@ def apply_topics(
             _create(admin, settings, topic)
         elif change.action == "alter":
             _alter(admin, settings, topic)
+    _wait_until_visible(admin, settings, {topic.name: topic.partitions for topic, _ in planned})
     return [change for _, change in planned]
 
 
@@ -270,6 +274,30 @@ def _alter(admin: "AdminClient", settings: Settings, topic: DesiredTopic) -> Non
     resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
     for future in admin.incremental_alter_configs([resource]).values():
         _done(future, settings, f"altering topic {topic.name}", topic.name)
+
+
+def _wait_until_visible(admin: "AdminClient", settings: Settings, wanted: dict[str, int]) -> None:
+    """The controller answers before the brokers know: whoever asks at once would not find the new topic."""
+    deadline = time.monotonic() + _VISIBLE_SECONDS
+    while True:
+        metadata = _metadata(admin, settings)
+        behind = [name for name, count in wanted.items() if not _is_ready(metadata.get(name), count)]
+        if not behind:
+            return
+        if time.monotonic() > deadline:
+            raise LakehouseError(
+                f"Kafka accepted {', '.join(behind)} but does not show it after {_VISIBLE_SECONDS} s.",
+                fix="Look into the broker's log, then run `lakehouse topics apply` again.",
+            )
+        time.sleep(0.02)
+
+
+def _is_ready(metadata: Any, partitions: int) -> bool:
+    return (
+        metadata is not None
+        and len(metadata.partitions) >= partitions
+        and all(part.leader >= 0 for part in metadata.partitions.values())
+    )
 
 
 def _done(future: Any, settings: Settings, doing: str, topic: str) -> Any:

@@ -1,0 +1,49 @@
+"""The broker's time of single records. Here: one read per partition. Not here: offsets by time (`kafka.offsets`)."""
+
+import time
+from datetime import UTC, datetime
+
+from lakehouse.kafka.client import client_config, translate, unreachable
+from lakehouse.settings import Settings
+
+
+def first_timestamps(
+    settings: Settings, topic: str, offsets: dict[int, int], *, timeout_seconds: float = 10
+) -> dict[int, datetime]:
+    """Broker time of the first committed record at or after an offset, per partition; partitions without one are absent.
+
+    Raises:
+        BrokerUnreachableError: when some partition does not answer within `timeout_seconds`.
+    """
+    from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+    if not offsets:
+        return {}
+    consumer = Consumer(
+        client_config(settings, group_id="lakehouse-peek", enable_auto_commit=False)
+        | {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
+    )
+    found: dict[int, datetime] = {}
+    open_partitions = set(offsets)
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        consumer.assign([TopicPartition(topic, p, offset) for p, offset in offsets.items()])
+        while open_partitions:
+            message = consumer.poll(max(0.0, min(1.0, deadline - time.monotonic())))
+            if message is None:
+                if time.monotonic() >= deadline:
+                    raise unreachable(settings, why=f"Partitions {sorted(open_partitions)} of {topic} sent nothing.")
+                continue
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise translate(KafkaException(error), settings, doing=f"reading {topic}", topic=topic)
+            partition = message.partition()
+            if partition not in open_partitions:
+                continue
+            if error is None:
+                found[partition] = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+            open_partitions.discard(partition)
+            consumer.pause([TopicPartition(topic, partition)])
+    finally:
+        consumer.close()
+    return found
