@@ -91,6 +91,16 @@ class Settings(BaseSettings):
     dagster_port: int = Field(
         3000, alias="LAKEHOUSE_DAGSTER_PORT", description="Preferred port of the Dagster UI.", ge=1, le=65535
     )
+    cache_dir: Path = Field(
+        Path("~/.cache/lakehouse"),
+        alias="LAKEHOUSE_CACHE",
+        description="Cache that all projects of this user share: jars and Java's class archives.",
+    )
+    java_options: str = Field(
+        "",
+        alias="LAKEHOUSE_JAVA_OPTIONS",
+        description="More options for the embedded Java processes, separated by spaces.",
+    )
     spark_memory: str = Field(
         "2g",
         alias="LAKEHOUSE_SPARK_MEMORY",
@@ -152,6 +162,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         raise SettingsError(_describe(error), fix="Correct it in the environment or in .env.") from error
     settings.home = settings.home.expanduser().resolve()
+    settings.cache_dir = settings.cache_dir.expanduser().resolve()
     return settings
 
 

@@ -1,0 +1,20 @@
+"""`lakehouse down`: stop what `up` started."""
+
+import typer
+
+from lakehouse.cli.console import err
+
+app = typer.Typer()
+
+
+@app.command()
+def down() -> None:
+    """Stop every embedded service and leave no process. The lake and its logs stay.
+
+    Example: lakehouse down
+    """
+    from lakehouse.engine.embedded import stack
+    from lakehouse.settings import load_settings
+
+    stopped = stack.stop(load_settings())
+    err.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

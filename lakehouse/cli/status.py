@@ -1,0 +1,28 @@
+"""`lakehouse status`: what runs, where, since when."""
+
+import typer
+
+from lakehouse.cli.console import err, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def status(as_json: bool = typer.Option(False, "--json", help="One JSON array on stdout.")) -> None:
+    """Show the embedded services out of the process table; `lakehouse health` asks them.
+
+    Example: lakehouse status --json
+    """
+    from dataclasses import asdict
+
+    from lakehouse.cli.up import show
+    from lakehouse.engine.embedded import stack
+    from lakehouse.settings import load_settings
+
+    entries = stack.status(load_settings())
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+    elif entries:
+        show(entries)
+    else:
+        err.print("nothing is running; start it: lakehouse up")

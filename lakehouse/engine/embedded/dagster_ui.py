@@ -1,0 +1,79 @@
+"""Dagster's webserver and daemon as supervised services.
+
+Here: their command lines, their DAGSTER_HOME. Not here: Dagster definitions; nothing here imports Dagster.
+"""
+
+import shutil
+import sys
+import urllib.error
+import urllib.request
+
+from lakehouse.engine.embedded.ports import LOOPBACK
+from lakehouse.engine.embedded.service import ServiceSpec
+from lakehouse.errors import SetupError
+from lakehouse.settings import PROJECT_ROOT, Settings
+
+NAME = "dagster"
+WEBSERVER = "dagster-webserver"
+DAEMON = "dagster-daemon"
+INSTANCE_CONFIG = PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml"
+WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+
+
+def prepare(settings: Settings, port: int) -> list[ServiceSpec]:
+    """Prepare DAGSTER_HOME and return both services.
+
+    Raises:
+        SetupError: the project has no workspace.yaml.
+    """
+    if not WORKSPACE.is_file():
+        raise SetupError(f"{WORKSPACE} is missing.", fix="Restore it: git checkout workspace.yaml")
+    instance = settings.home / NAME
+    instance.mkdir(parents=True, exist_ok=True)
+    if INSTANCE_CONFIG.is_file():
+        shutil.copyfile(INSTANCE_CONFIG, instance / "dagster.yaml")
+    environment = {
+        "DAGSTER_HOME": str(instance),
+        "LAKEHOUSE_HOME": str(settings.home),
+        # Nothing that we start sends anything home.
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "PYTHONWARNINGS": "ignore",
+    }
+    webserver = [sys.executable, "-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(port), "-w", str(WORKSPACE)]
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)]
+    log = settings.home / "logs"
+    return [
+        ServiceSpec(
+            name=WEBSERVER,
+            title="Dagster UI",
+            command=webserver,
+            cwd=str(PROJECT_ROOT),
+            env=environment,
+            port=port,
+            url=f"http://{LOOPBACK}:{port}",
+            log=str(log / f"{WEBSERVER}.log"),
+            output=str(log / f"{WEBSERVER}.log"),
+            endpoint="DAGSTER_URL",
+        ),
+        ServiceSpec(
+            name=DAEMON,
+            title="Dagster daemon",
+            command=daemon,
+            cwd=str(PROJECT_ROOT),
+            env=environment,
+            port=0,
+            url="",
+            log=str(log / f"{DAEMON}.log"),
+            output=str(log / f"{DAEMON}.log"),
+            stop_seconds=20,
+        ),
+    ]
+
+
+def ask(url: str, timeout_seconds: float) -> bool:
+    """Does the webserver answer /server_info?"""
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=timeout_seconds) as answer:  # noqa: S310 - our own http address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

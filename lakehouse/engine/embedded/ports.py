@@ -1,0 +1,65 @@
+"""Free ports on the loopback interface, and who holds the taken ones.
+
+Here: choosing and naming. Not here: which service prefers which port.
+"""
+
+import socket
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+SEARCH_WIDTH = 50
+
+
+def is_free(port: int) -> bool:
+    """Can a server bind this port on 127.0.0.1 now, with nobody listening on any other address either?"""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return not is_open(port)
+
+
+def is_open(port: int, timeout_seconds: float = 0.5) -> bool:
+    """Does anything accept connections on 127.0.0.1:port?"""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=timeout_seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def choose(preferred: int, avoid: set[int]) -> int:
+    """The preferred port when it is free, else the next free one, else any free one."""
+    for port in range(preferred, min(preferred + SEARCH_WIDTH, 65536)):
+        if port not in avoid and is_free(port):
+            return port
+    return any_free(avoid)
+
+
+def any_free(avoid: set[int]) -> int:
+    """A free port that the operating system picks."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((LOOPBACK, 0))
+            port = int(probe.getsockname()[1])
+        if port not in avoid:
+            return port
+
+
+def holder(port: int) -> str:
+    """Who listens on the port: `java (pid 4711)`, or "another process" when the system does not tell."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return "another process"
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port or not connection.pid:
+            continue
+        try:
+            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+        except psutil.Error:
+            continue
+    return "another process"

@@ -1,0 +1,116 @@
+"""The embedded Spark: one warm Spark Connect server with Delta and the Kafka source, bound to 127.0.0.1.
+
+Here: its options and its command line. Not here: client sessions (lakehouse.engine.spark), process watching.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from lakehouse.engine.embedded import jars
+from lakehouse.engine.embedded.files import write_atomically
+from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
+from lakehouse.engine.embedded.kafka import LOG4J
+from lakehouse.engine.embedded.ports import LOOPBACK
+from lakehouse.engine.embedded.service import ServiceSpec
+from lakehouse.engine.spark import SESSION_CONF
+from lakehouse.settings import Settings
+
+NAME = "spark"
+TITLE = "Spark 4.0"
+MAIN_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
+MAX_MESSAGE_BYTES = 128 * 1024 * 1024
+
+# Warnings that say nothing about our tables: every stack prints them at each start.
+QUIET = """\
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.utils.name = org.apache.spark.util.Utils
+logger.utils.level = error
+logger.kafkaconf.name = org.apache.spark.sql.kafka010
+logger.kafkaconf.level = error
+logger.window.name = org.apache.spark.sql.execution.window
+logger.window.level = error
+"""
+
+
+def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
+    """Write the log configuration and return the service."""
+    home = settings.home / NAME
+    log = settings.home / "logs" / "spark.log"
+    for folder in (home / "local", home / "warehouse", home / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
+    return ServiceSpec(
+        name=NAME,
+        title=TITLE,
+        command=[
+            str(java.path),
+            f"-Xmx{settings.spark_memory}",
+            "-XX:+UseParallelGC",
+            *SPARK_MODULE_OPTIONS,
+            *settings.java_options.split(),
+            f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
+            f"-Djava.io.tmpdir={home / 'tmp'}",
+            "-Duser.timezone=UTC",
+            *(f"-D{key}={value}" for key, value in server_conf(home, port).items()),
+            "-cp",
+            class_path(settings),
+            MAIN_CLASS,
+        ],
+        cwd=str(home),
+        env={
+            "SPARK_HOME": str(pyspark_folder()),
+            "PYSPARK_PYTHON": sys.executable,
+            "SPARK_LOCAL_IP": LOOPBACK,
+            "TZ": "UTC",
+        },
+        port=port,
+        url=f"sc://{LOOPBACK}:{port}",
+        log=str(log),
+        output=str(settings.home / "logs" / "spark.out"),
+        endpoint="SPARK_REMOTE",
+        stop_seconds=10,
+    )
+
+
+def server_conf(home: Path, port: int) -> dict[str, str]:
+    """The server's own settings, and the session settings as its defaults."""
+    return {
+        "spark.master": "local[*]",
+        "spark.app.name": "lakehouse",
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.connect.grpc.binding.address": LOOPBACK,
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.connect.grpc.maxInboundMessageSize": str(MAX_MESSAGE_BYTES),
+        "spark.local.dir": str(home / "local"),
+        "spark.sql.warehouse.dir": (home / "warehouse").as_uri(),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+        "spark.hadoop.fs.file.impl.disable.cache": "false",
+        **SESSION_CONF,
+    }
+
+
+def class_path(settings: Settings) -> str:
+    """Our locked jars, then all of pyspark's.
+
+    Each file is named, not `jars/*`: a class-data archive fits only an explicit list.
+    """
+    ours = jars.paths(settings.cache_dir, NAME)
+    sparks = sorted((pyspark_folder() / "jars").glob("*.jar"))
+    return os.pathsep.join(str(path) for path in [*ours, *sparks])
+
+
+def pyspark_folder() -> Path:
+    """Where pyspark is installed, found without importing it."""
+    found = importlib.util.find_spec("pyspark")
+    if found is None or found.origin is None:
+        message = "pyspark is not installed"
+        raise ModuleNotFoundError(message)
+    return Path(found.origin).parent

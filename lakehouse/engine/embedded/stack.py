@@ -1,0 +1,299 @@
+"""Start, stop and describe the embedded stack: the one door for commands, tests and benchmarks.
+
+Here: what must be true before a start, the plan, waiting until each service answers a real request.
+Not here: keeping processes alive (supervisor), the services' own settings (kafka, spark, dagster_ui).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.engine import spark as spark_client
+from lakehouse.engine.embedded import dagster_ui, jars, kafka, ports, processes, spark
+from lakehouse.engine.embedded.java import find_java
+from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
+from lakehouse.engine.embedded.state import StackFiles
+from lakehouse.errors import LakehouseError, SetupError
+from lakehouse.settings import Settings
+
+MIN_FREE_BYTES = 1024**3
+READY_SECONDS = {kafka.NAME: 90.0, spark.NAME: 180.0, dagster_ui.WEBSERVER: 180.0, dagster_ui.DAEMON: 180.0}
+QUICK_ANSWER_SECONDS = 8.0
+SUPERVISOR_STOP_SECONDS = 90.0
+TRIES_BEFORE_GIVING_UP = 2
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a start, for people.
+
+    Attributes:
+        step: What it is about: packages, a service's title, …
+        state: working, done or note.
+        detail: One short sentence.
+        share: 0 to 1 where it is known, else None.
+    """
+
+    step: str
+    state: str
+    detail: str = ""
+    share: float | None = None
+
+
+Report = Callable[[Progress], None]
+
+
+def start(
+    settings: Settings,
+    services: Iterable[str] = (kafka.NAME, spark.NAME),
+    on_progress: Report | None = None,
+    *,
+    owner_pid: int = 0,
+) -> list[ServiceStatus]:
+    """Bring the services up, adopt those that run already, and wait until each answers a real request.
+
+    Args:
+        settings: Where the state folder is, preferred ports, memory.
+        services: Any of kafka, spark, dagster.
+        on_progress: Called at each step; from several threads while jars are downloaded.
+        owner_pid: When this process ends, the stack stops by itself; 0 keeps it until `stop`.
+
+    Raises:
+        SetupError: something the machine must have is missing, or a service does not come up.
+    """
+    report = on_progress or (lambda _: None)
+    files = StackFiles(settings.home)
+    check_folder(settings.home)
+    with files.exclusive():
+        supervisor = files.supervisor()
+        if supervisor is None:
+            _clear_unhealthy(settings, files, report)
+        running = files.read_plan() if supervisor is not None or files.recorded() else []
+        specs = _plan(settings, files, list(services), running, report)
+        added = {spec.name for spec in specs} - {spec.name for spec in running}
+        files.write_plan(specs, owner_pid)
+        if supervisor is None:
+            _spawn_supervisor(settings, files)
+        elif added:
+            supervisor_process = supervisor.process()
+            if supervisor_process is not None:
+                _hang_up(supervisor_process.pid)
+        for spec in specs:
+            _wait_ready(settings, files, spec, report)
+        files.write_endpoints(specs)
+    return status(settings)
+
+
+def stop(settings: Settings) -> list[str]:
+    """Stop every service and the supervisor; return the names of what was stopped. Nothing running is no error."""
+    files = StackFiles(settings.home)
+    if not settings.home.is_dir():
+        return []
+    with files.exclusive():
+        names = [entry.name for entry in status(settings) if entry.state != "stopped"]
+        supervisor = files.supervisor()
+        process = supervisor.process() if supervisor is not None else None
+        if process is not None:
+            processes.end([process], SUPERVISOR_STOP_SECONDS)
+        # What is left when the supervisor itself was killed.
+        alive = [identity.process() for identity in files.recorded().values()]
+        processes.end([entry for entry in alive if entry is not None], 10)
+        strays = processes.marked(str(settings.home))
+        processes.end(strays, 5)
+        files.forget()
+    return names
+
+
+def status(settings: Settings) -> list[ServiceStatus]:
+    """What services.json and the process table say now; asks no service."""
+    entries = StackFiles(settings.home).read_services().get("services", {})
+    recorded = StackFiles(settings.home).recorded()
+    found = []
+    for name, entry in entries.items():
+        alive = name in recorded and recorded[name].is_alive()
+        supervised = StackFiles(settings.home).supervisor() is not None
+        state = entry["state"] if alive or (supervised and entry["state"] == "restarting") else "stopped"
+        found.append(
+            ServiceStatus(
+                name=name,
+                state=state,
+                pid=entry["pid"] if alive else 0,
+                port=entry["port"],
+                url=entry["url"],
+                since=entry["since"] if alive else "",
+                log=entry["log"],
+                restarts=entry["restarts"],
+            )
+        )
+    return found
+
+
+def check_folder(home: Path) -> None:
+    """The state folder must be writable and have room.
+
+    Raises:
+        SetupError: it is not, or has less than 1 GB free.
+    """
+    try:
+        for folder in (home, home / "logs", home / "run"):
+            folder.mkdir(parents=True, exist_ok=True)
+        probe = home / "run" / f".probe-{os.getpid()}"
+        probe.write_text("", encoding="utf-8")
+        probe.unlink()
+    except OSError as error:
+        raise SetupError(
+            f"The state folder {home} cannot be written: {error.strerror}.",
+            fix="Set LAKEHOUSE_HOME to a folder that you may write.",
+        ) from error
+    free = shutil.disk_usage(home).free
+    if free < MIN_FREE_BYTES:
+        raise SetupError(
+            f"Only {free / 1e6:,.0f} MB are free where {home} lies; at least {MIN_FREE_BYTES / 1e6:,.0f} MB are needed.",
+            fix="Free some space, or set LAKEHOUSE_HOME to a folder on another disk.",
+        )
+
+
+def _plan(
+    settings: Settings, files: StackFiles, wanted: list[str], running: list[ServiceSpec], report: Report
+) -> list[ServiceSpec]:
+    """The running services as they are, and new ones for what is wanted besides."""
+    specs = {spec.name: spec for spec in running}
+    taken = {spec.port for spec in running}
+
+    def port_for(title: str, preferred: int, variable: str) -> int:
+        port = ports.choose(preferred, taken)
+        taken.add(port)
+        if port != preferred:
+            holder = ports.holder(preferred)
+            report(Progress(title, "note", f"port {preferred} is held by {holder}; using {port} ({variable} moves it)"))
+        return port
+
+    jvm = {kafka.NAME, spark.NAME} & set(wanted) - set(specs)
+    if jvm:
+        java = find_java(settings)
+        fetch_jars(settings, report)
+    if kafka.NAME in jvm:
+        port = port_for(kafka.TITLE, settings.kafka_port, "LAKEHOUSE_KAFKA_PORT")
+        controller = ports.any_free(taken)
+        taken.add(controller)
+        specs[kafka.NAME] = kafka.prepare(settings, java, port, controller)
+    if spark.NAME in jvm:
+        port = port_for(spark.TITLE, settings.spark_port, "LAKEHOUSE_SPARK_PORT")
+        specs[spark.NAME] = spark.prepare(settings, java, port)
+    if dagster_ui.NAME in wanted and dagster_ui.WEBSERVER not in specs:
+        port = port_for("Dagster UI", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT")
+        # Dagster's processes read the addresses when they start.
+        files.write_endpoints(list(specs.values()))
+        specs.update({spec.name: spec for spec in dagster_ui.prepare(settings, port)})
+    return list(specs.values())
+
+
+def fetch_jars(settings: Settings, report: Report) -> None:
+    """Make the jars present, reporting bytes."""
+    began = time.monotonic()
+
+    def on_bytes(done: int, total: int) -> None:
+        report(Progress("Java archives", "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
+
+    count = jars.fetch(settings.cache_dir, on_progress=on_bytes)
+    if count:
+        report(Progress("Java archives", "done", f"{count} files, {time.monotonic() - began:.1f} s"))
+
+
+def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> None:
+    """After a crash of the supervisor: end recorded processes that do not answer, and unrecorded ones."""
+    recorded = files.recorded()
+    healthy: set[int] = set()
+    for spec in files.read_plan():
+        identity = recorded.get(spec.name)
+        process = identity.process() if identity is not None else None
+        if process is None:
+            continue
+        if spec.name in READY_SECONDS and is_healthy(spec, QUICK_ANSWER_SECONDS):
+            healthy.add(process.pid)
+            report(Progress(spec.title, "note", f"still running (pid {process.pid}); taking it over"))
+        else:
+            report(Progress(spec.title, "note", f"pid {process.pid} does not answer; replacing it"))
+            processes.end([process], spec.stop_seconds)
+    strays = [
+        entry for entry in processes.marked(str(settings.home), (kafka.NAME, spark.NAME)) if entry.pid not in healthy
+    ]
+    processes.end(strays, 10)
+    if not healthy:
+        files.forget()
+
+
+def is_healthy(spec: ServiceSpec, timeout_seconds: float) -> bool:
+    """Does the service answer a real request within the time?"""
+    try:
+        if spec.name == kafka.NAME:
+            kafka.ask(spec.url, timeout_seconds)
+        elif spec.name == spark.NAME:
+            spark_client.ask(spec.url, timeout_seconds)
+        elif spec.name == dagster_ui.WEBSERVER:
+            return dagster_ui.ask(spec.url, timeout_seconds)
+    except LakehouseError:
+        return False
+    return True
+
+
+def _spawn_supervisor(settings: Settings, files: StackFiles) -> None:
+    with files.supervisor_log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "lakehouse.engine.embedded.supervisor", str(settings.home)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=settings.home,
+        )
+
+
+def _hang_up(pid: int) -> None:
+    import signal
+
+    os.kill(pid, signal.SIGHUP)
+
+
+def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report: Report) -> None:
+    began = time.monotonic()
+    limit = READY_SECONDS[spec.name]
+    first_restarts: int | None = None
+    while True:
+        entry = {item.name: item for item in status(settings)}.get(spec.name)
+        if entry is not None and first_restarts is None:
+            first_restarts = entry.restarts
+        if entry is not None and entry.state == "running" and is_healthy(spec, QUICK_ANSWER_SECONDS):
+            report(Progress(spec.title, "done", f"{time.monotonic() - began:.1f} s"))
+            return
+        died = entry is not None and entry.restarts - (first_restarts or 0) >= TRIES_BEFORE_GIVING_UP
+        if died or time.monotonic() - began > limit:
+            raise SetupError(
+                f"{spec.title} {'keeps dying' if died else f'does not answer after {limit:.0f} s'}.",
+                why=_last_words(spec),
+                fix=f"Read {spec.log} and {spec.output}; then: lakehouse doctor. `lakehouse down` stops the rest.",
+            )
+        if files.supervisor() is None and time.monotonic() - began > 10:
+            raise SetupError("The supervisor ended.", fix=f"Read {files.supervisor_log}; then: lakehouse up")
+        report(Progress(spec.title, "working", f"waiting, {time.monotonic() - began:.0f} s"))
+        time.sleep(0.1)
+
+
+def _last_words(spec: ServiceSpec) -> str:
+    """The last line that sounds like a reason, out of the service's own files."""
+    for name in (spec.log, spec.output):
+        path = Path(name)
+        if not path.is_file():
+            continue
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
+        telling = [
+            line for line in lines if "ERROR" in line or "FATAL" in line or "Exception" in line or "Error" in line
+        ]
+        if telling:
+            return telling[-1].strip()[:300]
+    return "Its log says nothing."
