@@ -1,0 +1,65 @@
+{# Everything that knows how gold reads silver: which tables exist, at which version, and which event dates changed.
+
+   `lakehouse gold` passes LAKEHOUSE_DBT_SILVER, a JSON object: stream -> {version, touched}. `version` is the Delta version
+   that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all.
+   A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates. #}
+
+{% macro silver_plan() %}
+    {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null'))) %}
+{% endmacro %}
+
+{# SQL of one silver table with exactly these columns ({name: DuckDB type}); no rows while the table does not exist. #}
+{% macro silver_rows(relation, columns) %}
+    {%- set location = silver_location(relation.identifier) if execute else none -%}
+    {%- if location %}
+    select
+        {%- for name, type in columns.items() %}
+        cast({{ name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ location }}
+    {%- else %}
+    select
+        {%- for name, type in columns.items() %}
+        cast(null as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    where false
+    {%- endif %}
+{% endmacro %}
+
+{# The table function that reads one silver table, or none while the table does not exist. #}
+{% macro silver_location(stream) %}
+    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/silver/' ~ stream %}
+    {% set plan = silver_plan() %}
+    {% if plan is not none %}
+        {% if stream not in plan %}{% do return(none) %}{% endif %}
+        {% do return("delta_scan('" ~ path ~ "', version => " ~ plan[stream]['version'] ~ ")") %}
+    {% endif %}
+    {% set log = run_query("select count(*) from glob('" ~ path ~ "/_delta_log/*.json')") %}
+    {% if log.columns[0].values()[0] == 0 %}{% do return(none) %}{% endif %}
+    {% do return("delta_scan('" ~ path ~ "')") %}
+{% endmacro %}
+
+{# Condition on event_date: the dates to compute anew in this build. #}
+{% macro touched(stream) %}
+    {%- set plan = silver_plan() -%}
+    {%- if plan is none -%}
+        true
+    {%- elif stream not in plan -%}
+        true
+    {%- elif plan[stream]['touched'] is none -%}
+        true
+    {%- elif not plan[stream]['touched'] -%}
+        false
+    {%- else -%}
+        event_date in (
+        {%- for day in plan[stream]['touched'] %}date '{{ day }}'{{ ', ' if not loop.last }}{% endfor -%}
+        )
+    {%- endif -%}
+{% endmacro %}
+
+{# Pre-hook of incremental marts: take the touched dates out, so that appending them again is exact whatever changed. #}
+{% macro forget_touched(stream) %}
+    {% if is_incremental() %}
+        delete from {{ this }} where {{ touched(stream) }}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,34 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_touched('sales') }}"
+) }}
+
+-- Attributes as they were sold, so that a row never changes unless its event does.
+select
+    order_id,
+    event_date,
+    sold_at,
+    cast(year(event_date) as integer) as calendar_year,
+    cast(month(event_date) as integer) as calendar_month,
+    strftime(event_date, '%A') as day_name,
+    cast(hour(sold_at) as integer) as hour_of_day,
+    customer_key,
+    product_id,
+    product_name,
+    category,
+    store_id,
+    store_location,
+    payment_method,
+    quantity,
+    unit_price,
+    discount_rate,
+    gross_amount,
+    discount_amount,
+    net_amount
+from {{ ref('int_sales__order_lines') }}
+{% if is_incremental() %}
+    where {{ touched('sales') }}
+{% endif %}
+order by event_date, category
