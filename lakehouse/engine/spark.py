@@ -98,7 +98,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         raise SparkUnreachableError(
             f"Spark{' at ' + remote if remote else ''} went away in the middle of the work.",
             why=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
-            fix="What was committed stays. `lakehouse status` shows whether it is back; then run the same command again.",
+            fix="What was committed stays. See `lakehouse status`; once Spark is back, run the same command again.",
         ) from error
 
 

@@ -179,7 +179,7 @@ def check_hash(path: Path, jar: Jar) -> None:
         raise SetupError(
             f"{jar.coordinate} was downloaded with SHA-256 {actual}, but infra/jars.lock says {jar.sha256}.",
             why="The file was damaged or exchanged on the way, or a proxy answered in its place.",
-            fix="Run `lakehouse setup` again. If it stays so, ask who runs the proxy or mirror; do not change the lock.",
+            fix="Run `lakehouse setup` again. If it stays so, ask who runs the proxy; do not change the lock.",
         )
 
 
@@ -236,9 +236,9 @@ def make_lock(path: Path = LOCK_FILE) -> int:
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
         context = _maven(Path(scratch))
-        for group in FLAT:
+        for group, flat in FLAT.items():
             lines += ["", f"[{group}]"]
-            for coordinate in sorted({*_tree(context, TRANSITIVE.get(group, [])), *FLAT[group]}):
+            for coordinate in sorted({*_tree(context, TRANSITIVE.get(group, [])), *flat}):
                 name, artifact, version = coordinate.split(":")
                 file = context.project(name, artifact).at_version(version).artifact(packaging="jar").resolve()
                 lines.append(f"{coordinate} sha256:{sha256_of(file)} {file.stat().st_size}")

@@ -83,9 +83,10 @@ def end(processes: list[psutil.Process], grace_seconds: float) -> int:
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return process.children(recursive=True)
+        children: list[psutil.Process] = process.children(recursive=True)
     except psutil.Error:
         return []
+    return children
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -30,6 +30,14 @@ logger.utils.name = org.apache.spark.util.Utils
 logger.utils.level = error
 logger.kafkaconf.name = org.apache.spark.sql.kafka010
 logger.kafkaconf.level = error
+# A client that closes its session releases its last answer afterwards, which Spark reports as an error.
+logger.rpc.name = org.apache.spark.sql.connect.utils.ErrorUtils
+logger.rpc.filter.closed.type = RegexFilter
+logger.rpc.filter.closed.regex = .*during: releaseExecute.*
+logger.rpc.filter.closed.onMatch = DENY
+logger.rpc.filter.closed.onMismatch = NEUTRAL
+logger.sparkconf.name = org.apache.spark.SparkConf
+logger.sparkconf.level = error
 logger.window.name = org.apache.spark.sql.execution.window
 logger.window.level = error
 """

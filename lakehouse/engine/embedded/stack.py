@@ -153,7 +153,8 @@ def check_folder(home: Path) -> None:
     free = shutil.disk_usage(home).free
     if free < MIN_FREE_BYTES:
         raise SetupError(
-            f"Only {free / 1e6:,.0f} MB are free where {home} lies; at least {MIN_FREE_BYTES / 1e6:,.0f} MB are needed.",
+            f"Only {free / 1e6:,.0f} MB are free where {home} lies.",
+            why=f"The broker and Spark need at least {MIN_FREE_BYTES / 1e6:,.0f} MB.",
             fix="Free some space, or set LAKEHOUSE_HOME to a folder on another disk.",
         )
 

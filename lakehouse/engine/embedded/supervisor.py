@@ -48,7 +48,7 @@ class Watched:
     def backoff(self, now: float) -> float:
         """Seconds to wait before the next start; grows while the service keeps dying young."""
         self.failures = 0 if now - self.identity.created > STABLE_SECONDS else self.failures
-        wait = min(FIRST_BACKOFF_SECONDS * 4**self.failures, MAX_BACKOFF_SECONDS)
+        wait = min(FIRST_BACKOFF_SECONDS * 4.0**self.failures, MAX_BACKOFF_SECONDS)
         self.failures += 1
         return wait
 
