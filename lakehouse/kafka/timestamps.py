@@ -10,7 +10,7 @@ from lakehouse.settings import Settings
 def first_timestamps(
     settings: Settings, topic: str, offsets: dict[int, int], *, timeout_seconds: float = 10
 ) -> dict[int, datetime]:
-    """Broker time of the first committed record at or after an offset, per partition; partitions without one are absent.
+    """Broker time of the first committed record at or after an offset, per partition; no entry where none is.
 
     Raises:
         BrokerUnreachableError: when some partition does not answer within `timeout_seconds`.

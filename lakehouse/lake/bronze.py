@@ -1,0 +1,182 @@
+"""Bronze: micro-batches from Kafka into an append-only Delta table, each exactly once.
+
+Here: asking what comes next, appending it under its batch number, reading the commit back. Not here: the arithmetic of
+plans (`lake.planner`), the loop (`lake.drain`).
+"""
+
+import json
+import time
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import crash_point
+from lakehouse.engine.spark import spark_errors
+from lakehouse.errors import BatchConflictError
+from lakehouse.kafka.client import spark_options
+from lakehouse.kafka.offsets import TopicReader, TopicState
+from lakehouse.kafka.timestamps import first_timestamps
+from lakehouse.lake.ledger import Commit, Offsets, Plan, last_plan
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.planner import next_plan, resume_points
+from lakehouse.lake.reports import BatchReport
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Large fetches: with Kafka's defaults the reader, not the disk, would be the limit.
+_FETCH = {
+    "kafka.max.poll.records": "20000",
+    "kafka.max.partition.fetch.bytes": str(16 << 20),
+    "kafka.fetch.max.bytes": str(64 << 20),
+    "kafka.isolation.level": "read_committed",
+    "failOnDataLoss": "true",
+    "includeHeaders": "true",
+}
+_ROWS_PER_FILE = 250_000
+
+
+def midnight(day: date) -> datetime:
+    """The first moment of a day, UTC."""
+    return datetime.combine(day, time_of_day.min, UTC)
+
+
+def today() -> date:
+    """The current day, UTC."""
+    return datetime.now(UTC).date()
+
+
+class BronzeWriter:
+    """Takes one stream's micro-batches. Holds no state that matters: the Delta log is asked before every batch."""
+
+    def __init__(
+        self, contract: StreamContract, settings: Settings, spark: "SparkSession", topics: TopicReader
+    ) -> None:
+        self._contract = contract
+        self._settings = settings
+        self._spark = spark
+        self._topics = topics
+        self._path = LakePaths.of(settings).bronze(contract.name)
+        # The day that all unread records are known to belong to; a hint that saves asking the broker.
+        self._current_day: date | None = None
+
+    def plan(self, max_rows: int) -> tuple[Plan | None, int]:
+        """The next micro-batch, or None when nothing waits; with it the offsets that wait in all.
+
+        Raises:
+            Stop: one of the typed refusals of `planner.resume_points`.
+        """
+        known = last_plan(self._path)
+        last = known[0] if known else None
+        before = today()
+        state = self._topics.state(self._contract.topic.name)
+        if today() != before:
+            return self.plan(max_rows)
+        start = resume_points(self._contract.name, last, state)
+        waiting = sum(state.end[p] - start[p] for p in start)
+        if waiting == 0:
+            return None, 0
+        day, end = self._day_and_end(state, start, before)
+        plan = next_plan(self._contract.name, last, state, end=end, day=day, max_rows=max_rows, writer=uuid.uuid4().hex)
+        return plan, waiting
+
+    def append(self, plan: Plan, waiting: int = 0) -> BatchReport:
+        """Write one plan and make sure that it is the one that was committed.
+
+        Raises:
+            BatchConflictError: another writer committed this batch number first; nothing was written, plan again.
+            SparkUnreachableError: Spark went away; the batch may or may not be committed, the next plan will tell.
+        """
+        began = time.monotonic()
+        rows = self._read(plan)
+        with spark_errors():
+            (
+                rows.write.format("delta")
+                .mode("append")
+                .option("txnAppId", plan.app_id)
+                .option("txnVersion", str(plan.batch))
+                .option("userMetadata", plan.to_json())
+                .save(self._path)
+            )
+        crash_point("after_bronze_commit")
+        commit = self._read_back(plan)
+        return BatchReport(
+            layer="bronze",
+            stream=plan.stream,
+            batch=plan.batch,
+            rows=int(commit.metrics.get("numOutputRows", plan.span)),
+            day=plan.day,
+            seconds=time.monotonic() - began,
+            delta_version=commit.version,
+            committed_at=commit.committed_at.timestamp(),
+            offsets=plan.ranges,
+            lag_rows=max(0, waiting - plan.span),
+            latency_seconds=_oldest_age(commit),
+        )
+
+    def _day_and_end(self, state: TopicState, start: Offsets, now: date) -> tuple[date, Offsets]:
+        """The arrival day of the oldest unread record and the offsets where that day ends."""
+        if self._current_day == now:
+            return now, dict(state.end)
+        unread = {p: offset for p, offset in start.items() if offset < state.end[p]}
+        oldest = first_timestamps(self._settings, state.topic, unread)
+        day = min(now, min((moment.date() for moment in oldest.values()), default=now))
+        if day == now:
+            self._current_day = now
+            return now, dict(state.end)
+        end = self._topics.offsets_at(state.topic, midnight(day + timedelta(days=1)))
+        # Timestamps that run backwards (a producer's clock, a broker's jump) must not hide records for ever.
+        return day, end if any(end.get(p, 0) > start[p] for p in start) else dict(state.end)
+
+    def _read(self, plan: Plan) -> "DataFrame":
+        from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+        topic = self._contract.topic.name
+        ranges = plan.ranges
+        records = (
+            self._spark.read.format("kafka")
+            .options(**spark_options(self._settings), **_FETCH)
+            .option("assign", json.dumps({topic: sorted(ranges)}))
+            .option("startingOffsets", json.dumps({topic: {str(p): r[0] for p, r in ranges.items()}}))
+            .option("endingOffsets", json.dumps({topic: {str(p): r[1] for p, r in ranges.items()}}))
+            .load()
+        )
+        rows = records.select(
+            F.lit(plan.topic_id).alias("topic_id"),
+            "partition",
+            "offset",
+            "timestamp",
+            F.col("timestampType").alias("timestamp_type"),
+            "key",
+            "value",
+            "headers",
+            F.lit(plan.batch).cast("bigint").alias("batch"),
+            F.current_timestamp().alias("_ingested_at"),
+            F.lit(f"kafka://{topic}").alias("_source_file"),
+            F.lit(plan.day).alias("arrival_date"),
+        )
+        files = -(-plan.span // _ROWS_PER_FILE)
+        return rows.coalesce(files) if files < len(ranges) else rows
+
+    def _read_back(self, plan: Plan) -> Commit:
+        known = last_plan(self._path)
+        if known is None or known[0].batch != plan.batch or known[0].writer != plan.writer:
+            raise BatchConflictError(
+                f"Batch {plan.batch} of stream {plan.stream} was committed by another writer.",
+                why="Two drains ran at once, or this one was asleep for a while.",
+                fix="Nothing: it plans again from what is committed.",
+            )
+        return known[1]
+
+
+def _oldest_age(commit: Commit) -> float:
+    """Seconds from the broker's time of the oldest record of a commit to the commit."""
+    oldest = [
+        stats["minValues"]["timestamp"] for stats in commit.added_stats if stats.get("minValues", {}).get("timestamp")
+    ]
+    if not oldest:
+        return 0.0
+    return max(0.0, commit.committed_at.timestamp() - datetime.fromisoformat(min(oldest)).timestamp())

@@ -1,0 +1,190 @@
+"""A drain: take a stream's backlog into bronze and silver, batch by batch, until it is gone or the time is up.
+
+Here: the loop, its two halves (bronze in the caller's thread, silver in its own) and why it ends. Not here: what a
+batch is (`lake.bronze`, `lake.silver`). Any number of drains of one stream may run at once: batch numbers make all but
+one of them lose every race, without harm.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import crash_point
+from lakehouse.engine.spark import connect
+from lakehouse.errors import BatchConflictError
+from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.identity import require_lake
+from lakehouse.lake.ledger import last_plan
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
+from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.tables import ensure_tables
+from lakehouse.settings import Settings
+
+_POLL_SECONDS = 0.05
+_FLUSH_SECONDS = 10.0
+
+
+def drain(
+    contract: StreamContract,
+    settings: Settings,
+    *,
+    budget_seconds: float,
+    idle_seconds: float,
+    day: date | None = None,
+    report: Callable[[BatchReport], None] = lambda _: None,
+    expected_lake: str | None = None,
+) -> DrainSummary:
+    """Drain one stream.
+
+    Args:
+        contract: The stream.
+        settings: Lake, brokers and Spark.
+        budget_seconds: End after this time, even with a backlog; the batch at hand is finished.
+        idle_seconds: End when nothing new came for this time and silver has caught up.
+        day: Take only records that arrived up to this day (UTC).
+        report: Called in the caller's thread after each commit.
+        expected_lake: Id of the lake that the caller means.
+
+    Returns:
+        Counts and the reason of the end.
+
+    Raises:
+        Stop: a typed refusal; everything committed before it stays.
+    """
+    return _Drain(contract, settings, report, expected_lake).run(budget_seconds, idle_seconds, day)
+
+
+class _Drain:
+    def __init__(
+        self,
+        contract: StreamContract,
+        settings: Settings,
+        report: Callable[[BatchReport], None],
+        expected_lake: str | None,
+    ) -> None:
+        self._contract = contract
+        self._settings = settings
+        self._report = report
+        self._paths = LakePaths.of(settings)
+        require_lake(self._paths, expected_lake)
+        self._outbox: queue.SimpleQueue[BatchReport] = queue.SimpleQueue()
+        self._facts: list[Fact] = []
+        self._flushed = time.monotonic()
+        self._bronze_committed = threading.Event()
+        self._bronze_ended = threading.Event()
+        self._abandon = threading.Event()
+        self._silver_failure: BaseException | None = None
+        self._counts = {"batches": 0, "bronze_rows": 0, "silver_rows": 0, "rejected": 0}
+
+    def run(self, budget_seconds: float, idle_seconds: float, day: date | None) -> DrainSummary:
+        began = time.monotonic()
+        spark = connect(self._settings.spark_remote)
+        silver = threading.Thread(target=self._silver_loop, name=f"silver-{self._contract.name}")
+        with TopicReader(self._settings) as topics:
+            try:
+                ensure_tables(spark, self._contract, self._paths)
+                silver.start()
+                writer = BronzeWriter(self._contract, self._settings, spark, topics)
+                reason = self._bronze_loop(writer, began + budget_seconds, idle_seconds, day)
+                self._bronze_ended.set()
+                self._bronze_committed.set()
+                while silver.is_alive():
+                    silver.join(timeout=_POLL_SECONDS)
+                    self._deliver()
+            finally:
+                self._abandon.set()
+                self._bronze_committed.set()
+                if silver.is_alive():
+                    silver.join()
+                self._deliver()
+                self._flush(topics)
+                spark.stop()
+        if self._silver_failure is not None:
+            raise self._silver_failure
+        known = last_plan(self._paths.bronze(self._contract.name))
+        return DrainSummary(
+            stream=self._contract.name,
+            batches=self._counts["batches"],
+            bronze_rows=self._counts["bronze_rows"],
+            silver_rows=self._counts["silver_rows"],
+            rejected=self._counts["rejected"],
+            seconds=time.monotonic() - began,
+            reason=reason,
+            last_batch=known[0].batch if known else -1,
+        )
+
+    def _bronze_loop(self, writer: BronzeWriter, deadline: float, idle_seconds: float, day: date | None) -> StopReason:
+        idle_since = time.monotonic()
+        while time.monotonic() < deadline:
+            plan, waiting = writer.plan(self._settings.max_batch_rows)
+            if plan is None:
+                self._deliver()
+                if time.monotonic() - idle_since >= idle_seconds:
+                    return "idle"
+                time.sleep(_POLL_SECONDS)
+                continue
+            if day is not None and plan.day > day:
+                return "midnight"
+            crash_point("after_plan")
+            try:
+                self._outbox.put(writer.append(plan, waiting))
+            except BatchConflictError:
+                continue
+            crash_point("between_bronze_and_silver")
+            self._bronze_committed.set()
+            self._deliver()
+            idle_since = time.monotonic()
+        return "budget"
+
+    def _silver_loop(self) -> None:
+        """Merge whatever bronze has, until bronze ended and nothing is left. A failure is kept for the caller."""
+        try:
+            spark = connect(self._settings.spark_remote)
+            try:
+                writer = SilverWriter(self._contract, self._settings, spark)
+                while not self._abandon.is_set():
+                    ended = self._bronze_ended.is_set()
+                    self._bronze_committed.clear()
+                    step = writer.next_step(self._settings.max_batch_rows)
+                    if step is not None:
+                        try:
+                            self._outbox.put(writer.merge(step))
+                        except BatchConflictError:
+                            continue
+                    elif ended:
+                        return
+                    else:
+                        self._bronze_committed.wait(timeout=1.0)
+            finally:
+                spark.stop()
+        except BaseException as failure:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            self._silver_failure = failure
+
+    def _deliver(self) -> None:
+        while not self._outbox.empty():
+            done = self._outbox.get()
+            self._facts.append(Fact.of_batch(done))
+            if done.layer == "bronze":
+                self._counts["batches"] += 1
+                self._counts["bronze_rows"] += done.rows
+            else:
+                self._counts["silver_rows"] += done.rows
+                self._counts["rejected"] += done.rejected
+            self._report(done)
+        if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+            self._flush(None)
+
+    def _flush(self, topics: TopicReader | None) -> None:
+        """Write the facts gathered so far; at the end also show the position to lag tools, as a consumer group."""
+        self._flushed = time.monotonic()
+        facts, self._facts = self._facts, []
+        write_facts(self._paths, facts)
+        known = last_plan(self._paths.bronze(self._contract.name))
+        if topics is not None and known is not None:
+            topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)

@@ -1,0 +1,74 @@
+"""A lake's id: written once at its root, checked by whoever is about to advance the lake.
+
+Here: making, reading and comparing the id. Not here: who may pass which id (CLI, Dagster).
+"""
+
+import json
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.errors import ForeignLakeError, SetupError
+from lakehouse.lake.paths import LakePaths
+
+
+def read_lake_id(paths: LakePaths) -> str | None:
+    """The id at this root, or None when no lake was made here yet."""
+    if not paths.identity.is_file():
+        return None
+    return str(json.loads(paths.identity.read_text(encoding="utf-8"))["lake_id"])
+
+
+def ensure_lake_id(paths: LakePaths) -> str:
+    """The id at this root; makes one when there is none. Two makers at once agree on one id.
+
+    Raises:
+        SetupError: when the root cannot be written.
+    """
+    known = read_lake_id(paths)
+    if known is not None:
+        return known
+    content = json.dumps({"lake_id": str(uuid.uuid4()), "created_at": datetime.now(UTC).isoformat(), "layout": 1})
+    try:
+        paths.identity.parent.mkdir(parents=True, exist_ok=True)
+        _write_once(paths.identity, content)
+    except OSError as error:
+        raise SetupError(
+            f"The lake root {paths.root} cannot be written: {error.strerror}.",
+            fix="Give the user the right to write there, or set LAKEHOUSE_ROOT.",
+        ) from error
+    made = read_lake_id(paths)
+    assert made is not None  # noqa: S101 - _write_once left a whole file, ours or the other maker's
+    return made
+
+
+def require_lake(paths: LakePaths, expected: str | None) -> str:
+    """The lake's id, refused when the caller was made for another lake.
+
+    Raises:
+        ForeignLakeError: when the ids differ.
+    """
+    actual = ensure_lake_id(paths)
+    if expected is not None and expected != actual:
+        raise ForeignLakeError(
+            f"The lake at {paths.root} has id {actual}; this run was made for {expected}.",
+            why="LAKEHOUSE_ROOT points elsewhere than it did, or the lake was made anew.",
+            fix="Point LAKEHOUSE_ROOT back, or start the run again from today's lake.",
+        )
+    return actual
+
+
+def _write_once(path: Path, content: str) -> None:
+    """Make `path` appear whole and only if it is not there: write beside it, then hard-link."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        temporary.unlink()

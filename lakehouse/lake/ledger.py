@@ -1,0 +1,177 @@
+"""The ledger: which micro-batch was committed last, read from the Delta log and nowhere else.
+
+Here: plans as they stand in commits, and reading them back. Not here: making plans (`lake.planner`), writing tables.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import LogDamagedError
+from lakehouse.lake.paths import table_exists
+
+Offsets = dict[int, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A bronze micro-batch: read `start[p]` up to but not including `end[p]` of every partition `p`.
+
+    `batch` grows by one from plan to plan of a stream. `day` is the arrival day (UTC) that the whole batch belongs to.
+    `generations` lists the topic ids that the stream has had, oldest first; the last one is `topic_id`.
+    `writer` tells this attempt apart from any other with the same numbers.
+    """
+
+    stream: str
+    topic_id: str
+    batch: int
+    start: Offsets
+    end: Offsets
+    day: date
+    writer: str
+    generations: tuple[str, ...]
+
+    @property
+    def app_id(self) -> str:
+        """Transaction identity under which Delta drops repeated batch numbers."""
+        return f"bronze/{self.stream}/{self.topic_id}"
+
+    @property
+    def span(self) -> int:
+        """Offsets covered; the number of rows when no transaction markers lie between."""
+        return sum(self.end[p] - self.start[p] for p in self.end)
+
+    @property
+    def ranges(self) -> dict[int, list[int]]:
+        """`{partition: [start, end]}` of the partitions in which this batch reads something."""
+        return {p: [self.start[p], self.end[p]] for p in sorted(self.end) if self.end[p] > self.start[p]}
+
+    def to_json(self) -> str:
+        """The text that goes into the commit as userMetadata."""
+        return json.dumps(
+            {
+                "kind": "bronze",
+                "stream": self.stream,
+                "topic_id": self.topic_id,
+                "batch": self.batch,
+                "start": self.start,
+                "end": self.end,
+                "day": self.day.isoformat(),
+                "writer": self.writer,
+                "generations": list(self.generations),
+            }
+        )
+
+    @classmethod
+    def from_metadata(cls, data: dict[str, Any]) -> "Plan":
+        """The plan that a commit carries."""
+        return cls(
+            stream=data["stream"],
+            topic_id=data["topic_id"],
+            batch=data["batch"],
+            start={int(p): offset for p, offset in data["start"].items()},
+            end={int(p): offset for p, offset in data["end"].items()},
+            day=date.fromisoformat(data["day"]),
+            writer=data["writer"],
+            generations=tuple(data["generations"]),
+        )
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's own metrics."""
+
+    version: int
+    metadata: dict[str, Any]
+    metrics: dict[str, Any]
+    committed_at: datetime
+    added_stats: tuple[dict[str, Any], ...]
+
+
+def current_version(path: str) -> int | None:
+    """The table's latest version, or None when there is no table.
+
+    Raises:
+        LogDamagedError: when the log cannot be read.
+    """
+    if not table_exists(path):
+        return None
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return int(DeltaTable(path, without_files=True).version())
+    except DeltaError as error:
+        raise LogDamagedError(f"The Delta log of {path} cannot be read.", why=str(error).splitlines()[0]) from error
+
+
+def commits(path: str) -> Iterator[Commit]:
+    """The commits of a table, newest first, as far back as the log is kept."""
+    version = current_version(path)
+    while version is not None and version >= 0:
+        file = Path(path) / "_delta_log" / f"{version:020d}.json"
+        if not file.is_file():
+            return
+        yield read_commit(file)
+        version -= 1
+
+
+def read_commit(file: Path) -> Commit:
+    """Parse one commit file.
+
+    Raises:
+        LogDamagedError: when the file is empty or torn; names it.
+    """
+    version = int(file.stem)
+    try:
+        actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        info: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    except ValueError as error:
+        raise LogDamagedError(
+            f"Commit {version} of {file.parent.parent} is torn: {file}.",
+            why="The machine or the disk failed while it was written.",
+            fix="See docs/runbooks/LOG_DAMAGED.md.",
+        ) from error
+    if not actions:
+        raise LogDamagedError(
+            f"Commit {version} of {file.parent.parent} is empty: {file}.",
+            why="The machine lost power before the file reached the disk.",
+            fix="See docs/runbooks/LOG_DAMAGED.md.",
+        )
+    return Commit(
+        version=version,
+        metadata=_own_metadata(info.get("userMetadata")),
+        metrics=info.get("operationMetrics") or {},
+        committed_at=datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, UTC),
+        added_stats=tuple(json.loads(a["add"]["stats"]) for a in actions if "add" in a and a["add"].get("stats")),
+    )
+
+
+def last_commit_of(path: str, kind: str) -> Commit | None:
+    """The newest commit that carries our metadata of this kind; None when the log has none."""
+    for commit in commits(path):
+        if commit.metadata.get("kind") == kind:
+            return commit
+    return None
+
+
+def last_plan(path: str) -> tuple[Plan, Commit] | None:
+    """The bronze batch committed last, with its commit; None when nothing was ever ingested."""
+    commit = last_commit_of(path, "bronze")
+    return None if commit is None else (Plan.from_metadata(commit.metadata), commit)
+
+
+def merged_through(silver_path: str) -> int:
+    """The last bronze batch that silver holds; -1 when it holds none."""
+    commit = last_commit_of(silver_path, "silver")
+    return -1 if commit is None else int(commit.metadata["through"])
+
+
+def _own_metadata(text: str | None) -> dict[str, Any]:
+    if not text or not text.startswith("{"):
+        return {}
+    data = json.loads(text)
+    return data if isinstance(data, dict) and "kind" in data else {}

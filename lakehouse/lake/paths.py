@@ -1,0 +1,46 @@
+"""Where each table of a lake lives. Here: addresses only. Not here: reading or writing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.settings import Settings
+
+
+@dataclass(frozen=True)
+class LakePaths:
+    """Addresses of the tables under one root (a folder, absolute)."""
+
+    root: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "LakePaths":
+        """The paths of the lake that the settings point at."""
+        return cls(str(Path(settings.lake_root).expanduser().absolute()))
+
+    def bronze(self, stream: str) -> str:
+        """Raw records as they came from Kafka, append-only."""
+        return f"{self.root}/bronze/{stream}"
+
+    def silver(self, stream: str) -> str:
+        """Valid, typed, deduplicated rows."""
+        return f"{self.root}/silver/{stream}"
+
+    def quarantine(self, stream: str) -> str:
+        """Rejected records with their reasons."""
+        return f"{self.root}/quarantine/{stream}"
+
+    @property
+    def events(self) -> str:
+        """Facts about every micro-batch."""
+        return f"{self.root}/ops/events"
+
+    @property
+    def identity(self) -> Path:
+        """The file that carries the lake's id."""
+        return Path(self.root) / "_lakehouse.json"
+
+
+def table_exists(path: str) -> bool:
+    """Whether a Delta table was ever committed at this path."""
+    log = Path(path) / "_delta_log"
+    return log.is_dir() and any(log.glob("*.json"))

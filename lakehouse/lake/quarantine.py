@@ -1,0 +1,139 @@
+"""Rejected records: the quarantine table (exactly once) and the dead-letter topic (at least once, same id each time).
+
+Here: writing both for one silver step. Not here: judging rows (`transforms.events`).
+"""
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import crash_point
+from lakehouse.engine.spark import spark_errors
+from lakehouse.errors import BatchConflictError
+from lakehouse.kafka.client import spark_options
+from lakehouse.lake.ledger import last_commit_of
+from lakehouse.lake.paths import LakePaths
+from lakehouse.quality.rules import MALFORMED, NO_VALUE, NOT_UTF8, quote
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_VALIDATION = "ValidationError"
+
+
+def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Settings, through: int) -> None:
+    """Record the rejects of the bronze batches up to `through`, then send them to the dead-letter topic.
+
+    The table has commit numbers of its own, each one more than the last, so that a writer with a stale view is dropped;
+    what the last commit covered is left out. The topic gets all of `rejects`, again after a crash: its id header tells
+    repeats apart.
+
+    Args:
+        rejects: Judged rows with `_broken` not empty.
+        contract: The stream.
+        settings: Lake and brokers.
+        through: Last bronze batch that `rejects` was taken from.
+
+    Raises:
+        BatchConflictError: another writer committed in between; nothing was written, start the step again.
+    """
+    path = LakePaths.of(settings).quarantine(contract.name)
+    records = as_quarantine(rejects, contract)
+    last = last_commit_of(path, "quarantine")
+    number = 0 if last is None else int(last.metadata["number"]) + 1
+    covered = -1 if last is None else int(last.metadata["through"])
+    writer = uuid.uuid4().hex
+    if covered < through:
+        metadata = {
+            "kind": "quarantine",
+            "stream": contract.name,
+            "number": number,
+            "through": through,
+            "writer": writer,
+        }
+        with spark_errors():
+            (
+                records.where(f"batch > {covered}")
+                .write.format("delta")
+                .mode("append")
+                .option("txnAppId", f"quarantine/{contract.name}")
+                .option("txnVersion", str(number))
+                .option("userMetadata", json.dumps(metadata))
+                .save(path)
+            )
+        _require_own(path, contract, number, writer)
+    crash_point("after_quarantine")
+    crash_point("before_dlq_flush")
+    with spark_errors():
+        _as_dead_letters(records, contract).write.format("kafka").options(**spark_options(settings)).save()
+    crash_point("after_dlq_flush")
+
+
+def as_quarantine(rejects: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """Judged rows in the shape of the quarantine table; `record` is the dead-letter JSON with its six keys."""
+    return rejects.selectExpr(
+        "_topic_id AS topic_id",
+        "_partition AS partition",
+        "_offset AS offset",
+        "timestamp",
+        "key",
+        "value",
+        "split(_broken, ',') AS reasons",
+        f"'{_VALIDATION}' AS error_type",
+        f"{_message()} AS error_message",
+        f"{_record(contract)} AS record",
+        "_batch AS batch",
+        "_ingested_at",
+        "arrival_date",
+    )
+
+
+def _message() -> str:
+    return (
+        f"CASE _broken WHEN {quote(MALFORMED)} THEN 'The value is no JSON object.' "
+        f"WHEN {quote(NOT_UTF8)} THEN 'The value is no UTF-8 text.' "
+        f"WHEN {quote(NO_VALUE)} THEN 'The record has no value.' "
+        "ELSE concat('Broken: ', replace(_broken, ',', ', '), '.') END"
+    )
+
+
+def _record(contract: StreamContract) -> str:
+    """SQL for the six keys: original_record, error_type, error_message, timestamp, context, retry_count."""
+    original = (
+        "CASE WHEN value IS NULL THEN NULL WHEN is_valid_utf8(cast(value AS string)) THEN cast(value AS string) "
+        "ELSE base64(value) END"
+    )
+    encoding = "CASE WHEN value IS NULL OR is_valid_utf8(cast(value AS string)) THEN 'utf-8' ELSE 'base64' END"
+    context = (
+        f"named_struct('topic', {quote(contract.topic.name)}, 'topic_id', _topic_id, 'partition', _partition, "
+        f"'offset', _offset, 'stream', {quote(contract.name)}, 'batch', _batch, 'reasons', split(_broken, ','), "
+        f"'encoding', {encoding})"
+    )
+    return (
+        f"to_json(named_struct('original_record', {original}, 'error_type', '{_VALIDATION}', "
+        f"'error_message', {_message()}, 'timestamp', date_format(timestamp, \"yyyy-MM-dd'T'HH:mm:ss.SSSX\"), "
+        f"'context', {context}, 'retry_count', 0), map('ignoreNullFields', 'false'))"
+    )
+
+
+def _as_dead_letters(records: "DataFrame", contract: StreamContract) -> "DataFrame":
+    identity = "concat_ws('/', topic_id, partition, offset)"
+    return records.selectExpr(
+        f"{quote(contract.topic.dlq)} AS topic",
+        "key",
+        "cast(record AS binary) AS value",
+        f"array(struct('id' AS key, cast({identity} AS binary) AS value), "
+        "struct('retry_count' AS key, cast('0' AS binary) AS value)) AS headers",
+    )
+
+
+def _require_own(path: str, contract: StreamContract, number: int, writer: str) -> None:
+    last = last_commit_of(path, "quarantine")
+    if last is None or last.metadata["number"] != number or last.metadata["writer"] != writer:
+        raise BatchConflictError(
+            f"Quarantine commit {number} of stream {contract.name} was made by another writer.",
+            why="Two drains ran at once, or this one was asleep for a while.",
+            fix="Nothing: the step starts again from what is committed.",
+        )

@@ -1,0 +1,254 @@
+"""Silver: bronze batches judged once, rejects to quarantine, the rest merged as the latest row per key.
+
+Here: one step from `(last, n]` of bronze to silver. Not here: rules and parsing (`transforms.events`), whole-day
+recomputation (`lake.backfill`), the loop (`lake.drain`).
+"""
+
+import json
+import time
+from collections import Counter
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import crash_point
+from lakehouse.engine.spark import spark_errors
+from lakehouse.errors import LogDamagedError, QualityStopError
+from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.quarantine import write_rejects
+from lakehouse.lake.reports import BatchReport
+from lakehouse.settings import Settings
+from lakehouse.transforms.events import judge, latest_per_key, silver_columns, winning_order
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SOURCE = "silver_source"
+
+
+class Step(NamedTuple):
+    """Bronze batches after `after` up to and including `through`, all in the arrival days `days`."""
+
+    after: int
+    through: int
+    days: tuple[date, ...]
+    generations: tuple[str, ...]
+
+
+class Profile(NamedTuple):
+    """What judging a step found, counted in one pass."""
+
+    read: int
+    valid: int
+    rejected: int
+    rejected_by_rule: dict[str, int]
+    warned_by_rule: dict[str, int]
+    failed_by_rule: dict[str, int]
+    event_dates: dict[str, int]
+
+
+class SilverWriter:
+    """Brings one stream's silver up to its bronze. Asks the Delta logs before every step."""
+
+    def __init__(self, contract: StreamContract, settings: Settings, spark: "SparkSession") -> None:
+        self._contract = contract
+        self._settings = settings
+        self._spark = spark
+        self._paths = LakePaths.of(settings)
+
+    def next_step(self, max_rows: int) -> Step | None:
+        """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none."""
+        bronze = self._paths.bronze(self._contract.name)
+        newest = last_plan(bronze)
+        if newest is None:
+            return None
+        after = merged_through(self._paths.silver(self._contract.name))
+        if newest[0].batch <= after:
+            return None
+        pending = _pending_plans(bronze, after)
+        if not pending or pending[0].batch != after + 1:
+            raise LogDamagedError(
+                f"The Delta log of {bronze} no longer holds batch {after + 1}, which silver needs next.",
+                why="Old commits were cleaned up before silver read them, or a commit is missing.",
+                fix="See docs/runbooks/LOG_DAMAGED.md.",
+            )
+        taken: list[Plan] = []
+        rows = 0
+        for plan in pending:
+            if taken and rows + plan.span > max_rows:
+                break
+            taken.append(plan)
+            rows += plan.span
+        days = tuple(sorted({plan.day for plan in taken}))
+        return Step(after, taken[-1].batch, days, newest[0].generations)
+
+    def merge(self, step: Step) -> BatchReport:
+        """Judge one step, write its rejects, merge its valid rows under the number of its last batch.
+
+        Raises:
+            QualityStopError: a rule of severity fail is broken; silver and quarantine are as before.
+            BatchConflictError: another writer was faster; start again.
+            SparkUnreachableError: Spark went away; the next step will tell what is committed.
+        """
+        began = time.monotonic()
+        with spark_errors():
+            # Materialised once: the counts, the rejects and the merge all read it, none of them parses again.
+            judged = self._judged(step).localCheckpoint(eager=False)
+            profile = _profile(judged)
+        self._require_quality(profile)
+        if profile.rejected:
+            write_rejects(judged.where("_broken != ''"), self._contract, self._settings, step.through)
+        with spark_errors():
+            self._commit(judged, profile, step)
+        crash_point("after_silver_commit")
+        commit = last_commit_of(self._paths.silver(self._contract.name), "silver")
+        changed = _changed_rows(commit)
+        return BatchReport(
+            layer="silver",
+            stream=self._contract.name,
+            batch=step.through,
+            rows=changed,
+            day=step.days[-1],
+            seconds=time.monotonic() - began,
+            delta_version=commit.version if commit else -1,
+            committed_at=commit.committed_at.timestamp() if commit else time.time(),
+            read=profile.read,
+            rejected=profile.rejected,
+            rejected_by_rule=profile.rejected_by_rule,
+            warned_by_rule=profile.warned_by_rule,
+            duplicates=max(0, profile.valid - changed),
+            event_dates=profile.event_dates,
+        )
+
+    def _judged(self, step: Step) -> "DataFrame":
+        days = ", ".join(f"DATE'{day}'" for day in step.days)
+        bronze = (
+            self._spark.read.format("delta")
+            .load(self._paths.bronze(self._contract.name))
+            .where(f"arrival_date IN ({days}) AND batch > {step.after} AND batch <= {step.through}")
+        )
+        judged = judge(bronze, self._contract, step.generations)
+        # Payloads of valid rows are not needed again; without them the materialised rows are half the size.
+        return judged.selectExpr(
+            *(f"`{name}`" for name in judged.columns if name not in ("key", "value")),
+            "CASE WHEN _broken != '' THEN key END AS key",
+            "CASE WHEN _broken != '' THEN value END AS value",
+        )
+
+    def _require_quality(self, profile: Profile) -> None:
+        broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]
+        for rule in self._contract.table_rules:
+            if rule.severity != "fail":
+                continue
+            if rule.kind == "max_reject_share" and profile.rejected > rule.limit * profile.read:
+                broken.append(f"{rule.name} ({profile.rejected} of {profile.read} rows rejected)")
+            if rule.kind == "min_rows" and profile.valid < rule.limit:
+                broken.append(f"{rule.name} ({profile.valid} valid rows, at least {rule.limit:g} wanted)")
+        if broken:
+            raise QualityStopError(
+                f"Stream {self._contract.name}: rules of severity fail are broken: {', '.join(broken)}.",
+                why="Such rows must not reach silver. Bronze has them; silver and quarantine are unchanged.",
+                fix="See docs/runbooks/QUALITY_STOP.md.",
+            )
+
+    def _commit(self, judged: "DataFrame", profile: Profile, step: Step) -> None:
+        path = self._paths.silver(self._contract.name)
+        metadata = json.dumps(
+            {
+                "kind": "silver",
+                "stream": self._contract.name,
+                "after": step.after,
+                "through": step.through,
+                "read": profile.read,
+                "valid": profile.valid,
+                "rejected": profile.rejected,
+            }
+        )
+        app_id, version = f"silver/{self._contract.name}", str(step.through)
+        rows = judged.where("_broken = ''").select(*silver_columns(self._contract))
+        if profile.valid == 0:
+            # Nothing to merge, but the position must advance: an append of no rows carries it.
+            writer = rows.limit(0).write.format("delta").mode("append")
+            writer.option("txnAppId", app_id).option("txnVersion", version).option("userMetadata", metadata).save(path)
+            return
+        conf = self._spark.conf
+        # The source is materialised already; Delta need not do it again.
+        conf.set("spark.databricks.delta.merge.materializeSource", "none")
+        conf.set("spark.databricks.delta.write.txnAppId", app_id)
+        conf.set("spark.databricks.delta.write.txnVersion", version)
+        conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
+        try:
+            latest_per_key(rows, self._contract).createOrReplaceTempView(_SOURCE)
+            self._spark.sql(merge_statement(self._contract, path, list(profile.event_dates))).collect()
+        finally:
+            conf.unset("spark.databricks.delta.write.txnAppId")
+            conf.unset("spark.databricks.delta.write.txnVersion")
+            conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+
+def merge_statement(contract: StreamContract, path: str, event_dates: list[str]) -> str:
+    """The MERGE of one step: only the touched event dates are read; a row wins when it comes later in the order."""
+    dates = ", ".join(f"DATE'{day}'" for day in sorted(event_dates))
+    keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
+    order = winning_order(contract)
+    newer = f"struct({', '.join(f's.`{c}`' for c in order)}) > struct({', '.join(f't.`{c}`' for c in order)})"
+    update = f"WHEN MATCHED AND {newer} THEN UPDATE SET * " if contract.mode == "upsert" else ""
+    return (
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
+        f"ON t.event_date IN ({dates}) AND t.event_date = s.event_date AND {keys} "
+        f"{update}WHEN NOT MATCHED THEN INSERT *"
+    )
+
+
+def _pending_plans(bronze_path: str, after: int) -> list[Plan]:
+    """Committed plans with a number above `after`, oldest first."""
+    plans = []
+    for commit in commits(bronze_path):
+        if commit.metadata.get("kind") != "bronze":
+            continue
+        plan = Plan.from_metadata(commit.metadata)
+        if plan.batch <= after:
+            break
+        plans.append(plan)
+    return plans[::-1]
+
+
+def _profile(judged: "DataFrame") -> Profile:
+    """Count rows by verdict and event date in one pass."""
+    groups = judged.groupBy("_broken", "_failed", "_warned", "event_date").count().collect()
+    rejected: Counter[str] = Counter()
+    warned: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    dates: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    for group in groups:
+        rows = group["count"]
+        totals["read"] += rows
+        _add(failed, group["_failed"], rows)
+        if group["_broken"]:
+            totals["rejected"] += rows
+            _add(rejected, group["_broken"], rows)
+        else:
+            dates[group["event_date"].isoformat()] += rows
+            _add(warned, group["_warned"], rows)
+    valid = totals["read"] - totals["rejected"]
+    return Profile(
+        totals["read"],
+        valid,
+        totals["rejected"],
+        dict(rejected),
+        dict(warned),
+        dict(failed),
+        dict(sorted(dates.items())),
+    )
+
+
+def _add(counter: "Counter[str]", names: str, rows: int) -> None:
+    for name in filter(None, names.split(",")):
+        counter[name] += rows
+
+
+def _changed_rows(commit: Commit | None) -> int:
+    metrics: dict[str, Any] = commit.metrics if commit else {}
+    return int(metrics.get("numTargetRowsInserted", 0)) + int(metrics.get("numTargetRowsUpdated", 0))

@@ -1,0 +1,117 @@
+"""A contract's rules as Spark SQL expressions over parsed fields. Here: text → SQL text. Not here: running it.
+
+A condition that evaluates to null (a missing value, a cast that failed) counts as broken: whatever cannot be checked
+does not pass.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
+
+MALFORMED = "malformed_json"
+NO_VALUE = "no_value"
+NOT_UTF8 = "not_utf8"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something every row must meet: `holds` is SQL that is true for a good row, null or false for a broken one."""
+
+    name: str
+    holds: str
+    severity: Severity
+    description: str
+    tolerance: float = 0.0
+
+
+def rejecting_conditions(contract: StreamContract) -> list[Condition]:
+    """Everything that sends a readable row to quarantine: types, missing fields, event time, error rules."""
+    return [
+        *_type_conditions(contract),
+        *_presence_conditions(contract),
+        *_time_conditions(contract),
+        *(
+            Condition(rule.name, rule.sql, "error", rule.description, rule.tolerance)
+            for rule in contract.rules
+            if rule.severity == "error"
+        ),
+    ]
+
+
+def stopping_conditions(contract: StreamContract) -> list[Condition]:
+    """Rules of severity fail: one broken row stops the batch before silver."""
+    return [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]
+
+
+def warning_conditions(contract: StreamContract) -> list[Condition]:
+    """Rules of severity warn: the row is kept and counted."""
+    return [Condition(r.name, r.sql, "warn", r.description) for r in contract.rules if r.severity == "warn"]
+
+
+def broken_names(conditions: list[Condition]) -> str:
+    """SQL for the names of the broken conditions, comma-separated; an empty string when all hold."""
+    if not conditions:
+        return "''"
+    parts = (f"CASE WHEN coalesce({c.holds}, false) THEN NULL ELSE '{c.name}' END" for c in conditions)
+    return f"concat_ws(',', {', '.join(parts)})"
+
+
+def is_required(contract: StreamContract, field: FieldSpec) -> bool:
+    """Whether a row without this field is rejected. Keys and the event time always are: a null never wins a merge."""
+    return not field.nullable or field.name in contract.key or field.name == contract.event_time
+
+
+def _type_conditions(contract: StreamContract) -> list[Condition]:
+    """The value is there but is no value of its type. `_corrupt` is set by the parser when any field failed."""
+    conditions = []
+    for field in contract.fields:
+        if field.derive is not None or (field.type == "string" and field.parse is None):
+            continue
+        name = f"`{field.name}`"
+        holds = f"{name} IS NOT NULL OR _raw IS NULL OR _raw[{quote(field.key)}] IS NULL"
+        if field.type == "double":
+            holds = f"({holds}) AND ({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))"
+        conditions.append(Condition(f"{field.name}_type", f"({holds})", "error", f"{field.name} is a {field.type}."))
+    return conditions
+
+
+def _presence_conditions(contract: StreamContract) -> list[Condition]:
+    return [
+        Condition(f"{field.name}_present", f"(`{field.name}` IS NOT NULL)", "error", f"{field.name} is there.")
+        for field in contract.fields
+        if is_required(contract, field)
+    ]
+
+
+def _time_conditions(contract: StreamContract) -> list[Condition]:
+    time = f"`{contract.event_time}`"
+    conditions = [
+        Condition(
+            "event_time_not_in_future",
+            f"({time} <= _broker_time + {interval(contract.lateness.future)})",
+            "error",
+            "The event time is not ahead of the broker's clock by more than the contract allows.",
+        )
+    ]
+    if contract.lateness.past is not None:
+        conditions.append(
+            Condition(
+                "event_time_not_too_old",
+                f"({time} >= _broker_time - {interval(contract.lateness.past)})",
+                "error",
+                "The event time is not further back than the contract allows.",
+            )
+        )
+    return conditions
+
+
+def interval(duration: timedelta) -> str:
+    """A Spark SQL interval literal."""
+    return f"INTERVAL '{int(duration.total_seconds())}' SECOND"
+
+
+def quote(text: str) -> str:
+    """A Spark SQL string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,179 @@
+"""From raw bronze records to typed, judged rows: one parse, all conditions in one pass.
+
+Here: a pure DataFrame → DataFrame step. Not here: reading bronze, writing silver, what a rule means (`quality.rules`).
+
+Spark would turn `from_json(value).field` into one parse per field and push every condition back into the parse. Two
+things keep it at one parse: `spark.sql.optimizer.enableJsonExpressionOptimization=false` on the session, and steps that
+refer to the parsed struct many times, which the optimizer then does not inline.
+"""
+
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.quality.rules import (
+    MALFORMED,
+    NO_VALUE,
+    NOT_UTF8,
+    broken_names,
+    quote,
+    rejecting_conditions,
+    stopping_conditions,
+    warning_conditions,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SPARK_TYPES = {"integer": "int", "long": "bigint"}
+PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
+VERDICTS = ("_broken", "_failed", "_warned")
+
+
+def spark_type(field: FieldSpec) -> str:
+    """The field's type in Spark SQL."""
+    return SPARK_TYPES.get(field.type, field.type)
+
+
+def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str, ...]) -> "DataFrame":
+    """Parse and judge raw records.
+
+    Args:
+        bronze: Rows of the bronze table.
+        contract: What the stream promises.
+        generations: The topic ids of the stream, oldest first.
+
+    Returns:
+        One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
+        `timestamp` and `arrival_date`, and the verdicts `_broken`, `_failed`, `_warned`: comma-separated names of
+        broken conditions, empty when all hold. `_broken` is not empty exactly for rejected rows.
+    """
+    return _judged(_typed(_read(bronze, generations), contract), contract)
+
+
+def silver_columns(contract: StreamContract) -> list[str]:
+    """The columns of the silver table, in order."""
+    return [*contract.field_names, "event_date", "_rescued", *PROVENANCE]
+
+
+def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
+    generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
+    return bronze.selectExpr(
+        "key",
+        "value",
+        "cast(value AS string) AS _text",
+        "timestamp AS _broker_time",
+        "arrival_date",
+        "topic_id AS _topic_id",
+        f"cast(CASE topic_id {generation} END AS int) AS _generation",
+        "partition AS _partition",
+        "offset AS _offset",
+        "batch AS _batch",
+        "_ingested_at",
+    )
+
+
+def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
+    carried = [c for c in raw.columns if c != "_text"]
+    own = [field for field in contract.fields if field.derive is None]
+    parsed = raw.selectExpr(
+        "*",
+        f"from_json(_text, {quote(_parse_schema(own))}, "
+        "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')) AS _event",
+        "json_object_keys(_text) AS _keys",
+    )
+    known = sorted({field.key for field in own})
+    in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
+    all_known = ", ".join(quote(key) for key in known)
+    unreadable = (
+        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
+        f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
+    )
+    fields = parsed.selectExpr(
+        *carried,
+        f"{unreadable} AS _unreadable",
+        # The raw texts are needed only where some field did not parse; everywhere else this branch costs nothing.
+        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} "
+        "THEN from_json(_text, 'map<string,string>') END AS _raw",
+        f"CASE WHEN _keys = array({in_order}) OR size(array_except(_keys, array({all_known}))) <= 0 THEN NULL "
+        "ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), "
+        f"(k, v) -> NOT array_contains(array({all_known}), k))) END AS _rescued",
+        *(_field_expression(field) for field in own),
+    )
+    derived = [field for field in contract.fields if field.derive is not None]
+    for field in derived:
+        # One step each, in the order of the YAML, so that a derived field may use an earlier one.
+        fields = fields.selectExpr("*", f"try_cast(({field.derive}) AS {spark_type(field)}) AS `{field.name}`")
+    return fields
+
+
+def _has_unparsed(own: list[FieldSpec]) -> str:
+    """SQL: some field with a `parse` expression came out null although its text is there."""
+    parts = [
+        f"(_event.{_tick(field.key)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        for field in own
+        if field.parse is not None
+    ]
+    return " OR ".join(parts) or "false"
+
+
+def _parse_schema(own: list[FieldSpec]) -> str:
+    """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
+    types: dict[str, str] = {}
+    for field in own:
+        is_text = field.parse is not None or field.key in types
+        types[field.key] = "string" if is_text else spark_type(field)
+    columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
+    return f"{columns}, `_corrupt` string"
+
+
+def _field_expression(field: FieldSpec) -> str:
+    if field.parse is not None:
+        return f"{_parse_expression(field)} AS `{field.name}`"
+    return f"cast(_event.{_tick(field.key)} AS {spark_type(field)}) AS `{field.name}`"
+
+
+def _parse_expression(field: FieldSpec) -> str:
+    """The field's own expression with the raw text bound to `value`."""
+    text = f"_event.{_tick(field.key)}"
+    bound = f"element_at(transform(array({text}), value -> {field.parse}), 1)"
+    return f"try_cast({bound} AS {spark_type(field)})"
+
+
+def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
+    broken = broken_names(rejecting_conditions(contract))
+    judged = typed.selectExpr(
+        "*",
+        f"CASE WHEN _unreadable != '' THEN _unreadable ELSE {broken} END AS _broken",
+        f"CASE WHEN _unreadable != '' THEN '' ELSE {broken_names(stopping_conditions(contract))} END AS _failed",
+        f"CASE WHEN _unreadable != '' THEN '' ELSE {broken_names(warning_conditions(contract))} END AS _warned",
+    )
+    return judged.selectExpr(
+        *(f"`{name}`" for name in contract.field_names),
+        f"to_date(`{contract.event_time}`) AS event_date",
+        "_rescued",
+        *PROVENANCE,
+        "key",
+        "value",
+        "_broker_time AS timestamp",
+        "arrival_date",
+        *VERDICTS,
+    )
+
+
+def latest_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """The winning row of each (event date, key): the latest by event time, then topic generation, partition, offset."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+    from pyspark.sql.window import Window
+
+    order = [F.col(c).desc() for c in winning_order(contract)]
+    window = Window.partitionBy("event_date", *contract.key).orderBy(*order)
+    return valid.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
+
+
+def winning_order(contract: StreamContract) -> list[str]:
+    """Columns by which the winner among rows of one key is decided, most significant first."""
+    return [contract.event_time, "_generation", "_partition", "_offset"]
+
+
+def _tick(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
