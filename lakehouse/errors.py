@@ -152,3 +152,22 @@ class BatchConflictError(Stop):
 
     code = "BATCH_CONFLICT"
     retryable = True
+
+
+class GoldMissingError(LakehouseError):
+    """No gold file was published yet."""
+
+    code = "GOLD_MISSING"
+
+
+class GoldBusyError(LakehouseError):
+    """Another process builds gold right now."""
+
+    code = "GOLD_BUSY"
+    retryable = True
+
+
+class GoldBuildError(LakehouseError):
+    """dbt could not build gold; what was published before stays readable."""
+
+    code = "GOLD_BUILD_FAILED"

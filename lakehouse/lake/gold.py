@@ -1,0 +1,301 @@
+"""Building gold: dbt on a work file, then one atomic rename that analysts never notice.
+
+Here: the life of a build (lock, plan, dbt, record, publish), docs, addresses. Not here: how dbt runs (`lake.gold_dbt`),
+what a build reads (`lake.gold_plan`), what the marts say (`dbt_project/`).
+
+Every build starts from a copy of what is published and ends with a rename over it. So a build that fails or is killed
+leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.contracts.load import load_streams
+from lakehouse.errors import GoldBuildError, GoldBusyError, GoldMissingError, UsageError
+from lakehouse.lake import gold_dbt, gold_plan
+from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.identity import read_lake_id
+from lakehouse.lake.paths import LakePaths
+from lakehouse.settings import Settings
+
+LOCK_TIMEOUT_SECONDS = 300.0
+_BELOW_MARTS = ("staging", "intermediate")
+_REMOTE = re.compile(
+    r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)\s*=\s*[\"']?((?:https?:)?//[^\"'\s>]+)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class GoldReport:
+    """What a build did.
+
+    Attributes:
+        published: Whether the file that readers open is exactly silver at `versions`.
+        path: That file.
+        mode: `full`, `incremental` or `unchanged` (nothing to do: silver and project are as they were).
+        models: Models and snapshots built.
+        tests_passed: Data and unit tests that passed.
+        failures: Failed models and tests, one sentence each; with one of them nothing is published.
+        warnings: Tests that only warn.
+        versions: Silver version of each stream that gold was built from.
+        touched: Number of event dates computed anew per stream; None for all.
+        seconds: Wall time of the whole build.
+    """
+
+    published: bool
+    path: Path
+    mode: Mode
+    versions: dict[str, int]
+    touched: dict[str, int | None]
+    models: int = 0
+    tests_passed: int = 0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    invocation_id: str = ""
+    seconds: float = 0.0
+
+
+def gold_path(settings: Settings) -> Path:
+    """The published, read-only DuckDB file."""
+    return settings.home / "gold" / "gold.duckdb"
+
+
+def work_path(settings: Settings) -> Path:
+    """The file that dbt writes to; it becomes the published one."""
+    return settings.home / "gold" / "build.duckdb"
+
+
+def require_gold(settings: Settings) -> Path:
+    """The published file.
+
+    Raises:
+        GoldMissingError: with the command that makes it.
+    """
+    path = gold_path(settings)
+    if not path.is_file():
+        raise GoldMissingError(
+            f"There is no gold at {path} yet.", why="It was never built.", fix="lakehouse gold build"
+        )
+    return path
+
+
+def last_build(settings: Settings) -> BuildRecord | None:
+    """What the published file says about its own build: when, and which silver versions it holds."""
+    return gold_plan.read_record(gold_path(settings))
+
+
+@dataclass
+class GoldBuild:
+    """A build under way: what dbt must be given, and how to publish. Made by `building`."""
+
+    settings: Settings
+    plan: BuildPlan
+    env: dict[str, str]
+    arguments: list[str]
+    state: Path
+
+    def publish(self, invocation_id: str) -> Path:
+        """Record the build in the work file, make it read-only and rename it over the published one.
+
+        Readers that have the old file open keep it; whoever opens the path from now on gets the new one.
+        """
+        work, gold = work_path(self.settings), gold_path(self.settings)
+        with gold_plan.delta_connection(str(work)) as connection:
+            # Their views name the work file's catalog and the lake's folder; neither means anything to an analyst.
+            for schema in _BELOW_MARTS:
+                connection.execute(f"drop schema if exists {schema} cascade")
+            gold_plan.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
+            connection.execute("checkpoint")
+        work.chmod(0o444)
+        _sync(work)
+        work.replace(gold)
+        _sync(gold.parent)
+        return gold
+
+
+@contextmanager
+def building(
+    settings: Settings, *, full_refresh: bool = False, frozen: bool = False, wait_seconds: float = LOCK_TIMEOUT_SECONDS
+) -> Iterator[GoldBuild]:
+    """Hold the build lock, prepare the work file and pin silver; the caller runs dbt with `env` and `arguments`.
+
+    Nothing is published unless the caller calls `publish`.
+
+    Args:
+        settings: Which lake and which state folder.
+        full_refresh: Compute every mart anew.
+        frozen: Read the silver versions that gold shows already, for builds of single models.
+        wait_seconds: How long to wait for another build.
+
+    Raises:
+        GoldBusyError: when another build holds the lock for longer.
+    """
+    folder = gold_path(settings).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder / "build.lock", wait_seconds):
+        paths = LakePaths.of(settings)
+        pii_key = _pii_key(settings)
+        lake_id = read_lake_id(paths)
+        previous = last_build(settings)
+        _prepare_work_file(settings, keep=previous is not None and previous.lake_id == lake_id)
+        plan = gold_plan.plan_build(
+            paths,
+            sorted(load_streams()),
+            previous,
+            project=gold_plan.project_fingerprint(gold_dbt.PROJECT, pii_key),
+            lake_id=lake_id,
+            full_refresh=full_refresh,
+            frozen=frozen,
+        )
+        env = gold_dbt.environment(
+            lake_root=paths.root, database=work_path(settings), pii_key=pii_key, plan_json=plan.as_json()
+        )
+        arguments = ["build", *(["--full-refresh"] if plan.mode == "full" else [])]
+        yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
+
+
+def build(
+    settings: Settings,
+    *,
+    select: str | None = None,
+    full_refresh: bool = False,
+    on_progress: gold_dbt.Progress | None = None,
+) -> GoldReport:
+    """Bring gold to silver as it is now, test it, and publish it when every test of severity error passes.
+
+    Args:
+        settings: Which lake and which state folder.
+        select: dbt selection; those models are built again at the silver versions that gold shows already, because
+            tables of two versions in one file would contradict each other.
+        full_refresh: Compute every mart anew instead of the event dates that changed.
+        on_progress: Called with (done, total, node).
+
+    Returns:
+        The report; with `failures` nothing was published and the old gold is as it was.
+
+    Raises:
+        GoldBuildError: when dbt itself could not run.
+        GoldBusyError: when another build holds the lock.
+        UsageError: when `select` is given before gold was ever built whole.
+    """
+    started = time.monotonic()
+    if select is not None and last_build(settings) is None:
+        raise UsageError("Single models can be built only into a gold that exists.", fix="lakehouse gold build")
+    with building(settings, full_refresh=full_refresh or select is not None, frozen=select is not None) as run:
+        versions = {name: pin.version for name, pin in run.plan.pins.items()}
+        touched = {name: None if pin.touched is None else len(pin.touched) for name, pin in run.plan.pins.items()}
+        if run.plan.mode == "unchanged":
+            _remove_work_file(settings)
+            seconds = time.monotonic() - started
+            return GoldReport(True, gold_path(settings), "unchanged", versions, touched, seconds=seconds)
+        selection = ["--select", *select.split()] if select else []
+        result = gold_dbt.run_dbt([*run.arguments, *selection], run.env, run.state, on_progress)
+        if select and not (result.models or result.failures):
+            raise UsageError(f"No model matches {select!r}.", fix="dbt ls --project-dir dbt_project")
+        if not result.failures:
+            run.publish(result.invocation_id)
+    return GoldReport(
+        published=not result.failures,
+        path=gold_path(settings),
+        mode=run.plan.mode,
+        versions=versions,
+        touched=touched,
+        models=result.models,
+        tests_passed=result.tests_passed,
+        failures=result.failures,
+        warnings=result.warnings,
+        invocation_id=result.invocation_id,
+        seconds=time.monotonic() - started,
+    )
+
+
+def build_docs(settings: Settings) -> Path:
+    """Render the catalogue of gold (models, columns, lineage, tests) as one page that asks nothing of the network.
+
+    Returns:
+        `<home>/docs/dbt/index.html`.
+
+    Raises:
+        GoldBuildError: when dbt could not run, or the page would load something from elsewhere.
+    """
+    with building(settings, frozen=last_build(settings) is not None) as run:
+        try:
+            gold_dbt.run_dbt(["docs", "generate", "--static"], run.env, run.state)
+        finally:
+            _remove_work_file(settings)
+        page = run.state / "target" / "static_index.html"
+        remote = remote_references(page.read_text(encoding="utf-8"))
+        if remote:
+            raise GoldBuildError("The page would load from elsewhere.", why=", ".join(sorted(remote)))
+        target = settings.home / "docs" / "dbt" / "index.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(page, target)
+    return target
+
+
+def remote_references(html: str) -> set[str]:
+    """Addresses of other hosts that a page would load by itself: scripts, styles, images, frames."""
+    return set(_REMOTE.findall(html))
+
+
+def _prepare_work_file(settings: Settings, *, keep: bool) -> None:
+    _remove_work_file(settings)
+    if keep:
+        shutil.copyfile(gold_path(settings), work_path(settings))
+
+
+def _remove_work_file(settings: Settings) -> None:
+    work = work_path(settings)
+    for path in (work, work.with_name(work.name + ".wal")):
+        path.unlink(missing_ok=True)
+
+
+def _pii_key(settings: Settings) -> str:
+    """The secret behind the pseudonyms, made once; it stays beside gold and never inside."""
+    path = gold_path(settings).parent / "pii.key"
+    if not path.is_file():
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(secrets.token_hex(16), encoding="utf-8")
+        temporary.chmod(0o600)
+        temporary.replace(path)
+    return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _lock(path: Path, wait_seconds: float) -> Iterator[None]:
+    """One build at a time on this machine; the system lets go of the lock when its holder dies."""
+    deadline = time.monotonic() + wait_seconds
+    with path.open("a+", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    file.seek(0)
+                    raise GoldBusyError(
+                        f"Gold is being built by process {file.read().strip() or '?'}.",
+                        fix="Wait for it to end, then run the command again.",
+                    ) from error
+                time.sleep(0.1)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
