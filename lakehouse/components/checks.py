@@ -1,0 +1,242 @@
+"""A stream's asset checks: one pass over each table, one result for each rule, and what must always hold.
+
+Only the checks named `whole`, `no_duplicates` and `rejects_within_tolerance` are blocking: gold waits for them. A
+rule's own check warns as soon as one row breaks it, and turns to ERROR past the rule's tolerance. Infrastructure errors
+raise: `passed=False` means that the *data* is wrong. The checks carry no partition, because a drain touches many event
+dates: their metadata say which days were looked at; started by hand they look at the whole table.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from lakehouse.components.resources import LakeResource
+from lakehouse.components.tables import bronze_key, silver_key
+from lakehouse.contracts.model import Rule, StreamContract
+
+if TYPE_CHECKING:
+    from lakehouse.lake.checks import RuleResult
+
+RUNWAY = "retention_runway"
+RUNWAY_WARN_SHARE = 0.25
+"""Warn when less than this share of the topic's retention is left for the oldest unread record."""
+GATE = "rejects_within_tolerance"
+Results = Iterator[dg.AssetCheckResult]
+
+
+def build_bronze_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
+    """Checks of bronze: nothing missing, nothing twice, nothing about to expire unread."""
+    key = bronze_key(contract)
+    specs = [
+        dg.AssetCheckSpec(
+            "whole", asset=key, blocking=True, description="Each batch starts where the one before it ended."
+        ),
+        dg.AssetCheckSpec(
+            "no_duplicates", asset=key, blocking=True, description="Each (topic id, partition, offset) is there once."
+        ),
+        dg.AssetCheckSpec(
+            RUNWAY,
+            asset=key,
+            description="In how long retention deletes the oldest unread record; warns when less than a quarter of the "
+            "topic's retention is left, or less than twice the time that reading it takes.",
+        ),
+    ]
+
+    @dg.multi_asset_check(name=f"check_bronze_{contract.name}", specs=specs, can_subset=True)
+    def check_bronze(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Results:
+        wanted = {check.name for check in context.selected_asset_check_keys}
+        if wanted - {RUNWAY}:
+            for result in _integrity(lake, contract, _days(context, key)):
+                if result.check_name in wanted:
+                    yield result
+        if RUNWAY in wanted:
+            yield _runway(context, lake, contract)
+
+    return check_bronze
+
+
+def build_silver_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
+    """Checks of silver: one for each rule, the gate for gold, and two that look at the whole table."""
+    key = silver_key(contract)
+    specs = [
+        dg.AssetCheckSpec(rule.name, asset=key, description=_describe(rule), metadata={"severity": rule.severity})
+        for rule in contract.rules
+    ]
+    specs += [
+        dg.AssetCheckSpec(
+            GATE,
+            asset=key,
+            blocking=True,
+            description="No rule rejects more than its tolerance; otherwise gold is not built.",
+        ),
+        dg.AssetCheckSpec(
+            "no_failing_days",
+            asset=key,
+            description="No arrival day, past ones included, rejected more than a rule tolerates.",
+        ),
+        dg.AssetCheckSpec(
+            "one_date_per_key", asset=key, description=f"No {', '.join(contract.key)} appears under two event dates."
+        ),
+    ]
+
+    @dg.multi_asset_check(name=f"check_silver_{contract.name}", specs=specs, can_subset=True)
+    def check_silver(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Results:
+        wanted = {check.name for check in context.selected_asset_check_keys}
+        days = _days(context, key)
+        for result in _silver_results(lake, contract, days):
+            if result.check_name in wanted:
+                yield result
+
+    return check_silver
+
+
+def rule_result(
+    contract: StreamContract, rule: Rule, result: "RuleResult", days: list[date] | None
+) -> dg.AssetCheckResult:
+    """A rule's verdict: passes when no row broke it, warns up to the tolerance, is an ERROR beyond."""
+    return dg.AssetCheckResult(
+        asset_key=silver_key(contract),
+        check_name=rule.name,
+        passed=result.broken == 0,
+        severity=dg.AssetCheckSeverity.ERROR if is_past_tolerance(rule, result) else dg.AssetCheckSeverity.WARN,
+        description=f"{result.broken} of {result.rows} rows break `{rule.sql}`" if result.broken else None,
+        metadata={
+            "rows": result.rows,
+            "broken": result.broken,
+            "share": round(float(result.share), 6),
+            "tolerance": rule.tolerance,
+            "rule": rule.sql,
+            "days": _named(days),
+        },
+    )
+
+
+def is_past_tolerance(rule: Rule, result: "RuleResult") -> bool:
+    """Whether the rule stops gold: warnings never do."""
+    return rule.severity != "warn" and result.broken > 0 and result.share > rule.tolerance
+
+
+def _silver_results(lake: LakeResource, contract: StreamContract, days: list[date] | None) -> Results:
+    key = silver_key(contract)
+    by_name = {result.rule: result for result in lake.evaluate_rules(contract, days)}
+    past = []
+    for rule in contract.rules:
+        result = by_name[rule.name]
+        yield rule_result(contract, rule, result, days)
+        if is_past_tolerance(rule, result):
+            past.append(f"{rule.name}: {result.broken} of {result.rows}, tolerated {rule.tolerance:.2%}")
+    yield dg.AssetCheckResult(
+        asset_key=key,
+        check_name=GATE,
+        passed=not past,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(past) or None,
+        metadata={"rules_past_tolerance": len(past), "days": _named(days)},
+    )
+    failing = lake.failing_days(contract)
+    records = [
+        dg.TableRecord({"day": f"{d.day}", "rule": d.rule, "rows": d.rows, "rejected": d.rejected, "share": d.share})
+        for d in failing
+    ]
+    metadata: dict[str, Any] = {"failing_days": len({found.day for found in failing})}
+    if records:
+        metadata["days"] = dg.MetadataValue.table(records)
+    yield dg.AssetCheckResult(
+        asset_key=key,
+        check_name="no_failing_days",
+        passed=not failing,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+    )
+    twice = lake.keys_on_two_dates(contract)
+    yield dg.AssetCheckResult(
+        asset_key=key,
+        check_name="one_date_per_key",
+        passed=twice == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"keys_under_two_dates": twice},
+    )
+
+
+def _integrity(lake: LakeResource, contract: StreamContract, days: list[date] | None) -> Results:
+    facts = lake.bronze_facts(contract, days)
+    yield dg.AssetCheckResult(
+        asset_key=bronze_key(contract),
+        check_name="whole",
+        passed=not facts.breaks,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(facts.breaks[:5]) or None,
+        metadata={"batches": facts.batches, "breaks": len(facts.breaks), "days": _named(days)},
+    )
+    yield dg.AssetCheckResult(
+        asset_key=bronze_key(contract),
+        check_name="no_duplicates",
+        passed=facts.duplicates == 0,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"rows": facts.rows, "duplicates": facts.duplicates, "days": _named(days)},
+    )
+
+
+def _runway(
+    context: dg.AssetCheckExecutionContext, lake: LakeResource, contract: StreamContract
+) -> dg.AssetCheckResult:
+    backlog = lake.backlog(contract)
+    retention = contract.topic.retention.total_seconds() / 3600
+    hours = retention if backlog.total == 0 else lake.hours_until_expiry(contract, backlog, now=datetime.now(tz=UTC))
+    metadata: dict[str, Any] = {
+        "lag_rows": backlog.total,
+        "runway_hours": round(hours, 2),
+        "retention_hours": retention,
+    }
+    rate = _rows_per_second(context, contract)
+    hours_to_read = 0.0
+    if rate:
+        hours_to_read = backlog.total / rate / 3600
+        metadata |= {"rows_per_second": round(rate, 1), "hours_to_read": round(hours_to_read, 4)}
+    return dg.AssetCheckResult(
+        asset_key=bronze_key(contract),
+        check_name=RUNWAY,
+        passed=hours >= max(RUNWAY_WARN_SHARE * retention, 2 * hours_to_read),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+    )
+
+
+def _rows_per_second(context: dg.AssetCheckExecutionContext, contract: StreamContract) -> float | None:
+    """Pace of the latest drain, from its closing event; None when there was none or it read nothing."""
+    event = context.instance.get_latest_materialization_event(bronze_key(contract))
+    found = event.asset_materialization.metadata if event and event.asset_materialization else {}
+    rows, seconds = (found.get(name) for name in ("run_rows", "run_seconds"))
+    if rows is None or seconds is None or not rows.value or not seconds.value:
+        return None
+    return float(str(rows.value)) / float(str(seconds.value))
+
+
+def _days(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> list[date] | None:
+    """Days of this table that the run has written; None (all) when the run only checks."""
+    events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    days = {
+        date.fromisoformat(event.partition)
+        for entry in events
+        if (event := entry.dagster_event) is not None and event.asset_key == key and event.partition is not None
+    }
+    return sorted(days) or None
+
+
+def _describe(rule: Rule) -> str:
+    action = {
+        "warn": "a row that breaks it is kept and counted",
+        "error": f"a row that breaks it goes to quarantine; more than {rule.tolerance:.0%} stop gold",
+        "fail": "one row that breaks it stops silver",
+    }
+    return f"{rule.description or rule.sql} ({rule.severity}: {action[rule.severity]}.)"
+
+
+def _named(days: list[date] | None) -> str:
+    if days is None:
+        return "all"
+    if len(days) <= 3:
+        return ", ".join(f"{day}" for day in days)
+    return f"{days[0]} … {days[-1]} ({len(days)} days)"

@@ -1,0 +1,100 @@
+"""The lake as a Dagster resource: one method for each thing that assets, checks and sensors ask of `lakehouse.lake`.
+
+Here: delegation, with imports inside the methods so that loading the definitions costs nothing. Not here: any logic.
+Tests swap it through `build_defs(resources={"lake": …})`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from lakehouse.lake.checks import RuleResult
+    from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.progress import Backlog
+    from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.standing import BronzeFacts, FailingDay
+
+
+class LakeResource(dg.ConfigurableResource):
+    """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
+
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return load_settings()
+
+    def backlog(self, contract: StreamContract) -> "Backlog":
+        """Rows that the broker has and bronze has not; needs no Spark."""
+        from lakehouse.lake import progress
+
+        return progress.backlog(contract, self.settings())
+
+    def drain(self, contract: StreamContract, *, day: date, report: "Callable[[BatchReport], None]") -> "DrainSummary":
+        """Take one arrival day's backlog into bronze and silver, for as long as the settings allow."""
+        from lakehouse.lake import drain
+
+        settings = self.settings()
+        return drain.drain(
+            contract,
+            settings,
+            budget_seconds=settings.drain_budget_seconds,
+            idle_seconds=settings.drain_idle_seconds,
+            day=day,
+            report=report,
+        )
+
+    def verify_bronze_day(self, contract: StreamContract, day: date) -> "DayReport":
+        """Compare one arrival day of bronze with the broker and fill gaps; never rewrites."""
+        from lakehouse.lake import backfill
+
+        return backfill.verify_bronze_day(contract, self.settings(), day)
+
+    def rebuild_silver(
+        self, contract: StreamContract, days: list[date], report: "Callable[[DayReport], None]"
+    ) -> "list[DayReport]":
+        """Recompute these event dates of silver from bronze and replace them."""
+        from lakehouse.lake import backfill
+
+        return backfill.rebuild_silver(contract, self.settings(), days, report)
+
+    def evaluate_rules(self, contract: StreamContract, days: list[date] | None) -> "list[RuleResult]":
+        """Rows, broken rows and share for each rule on these days; None means the whole table."""
+        from lakehouse.lake import checks
+
+        return checks.evaluate_rules(contract, self.settings(), days)
+
+    def bronze_facts(self, contract: StreamContract, days: list[date] | None) -> "BronzeFacts":
+        """Rows, duplicates and broken places of bronze on these arrival days; None means all."""
+        from lakehouse.lake import standing
+
+        return standing.bronze_facts(contract, self.settings(), days)
+
+    def failing_days(self, contract: StreamContract) -> "list[FailingDay]":
+        """Arrival days on which a rule rejected more than it tolerates."""
+        from lakehouse.lake import standing
+
+        return standing.failing_days(contract, self.settings())
+
+    def keys_on_two_dates(self, contract: StreamContract) -> int:
+        """Keys that silver holds under more than one event date."""
+        from lakehouse.lake import standing
+
+        return standing.keys_on_two_dates(contract, self.settings())
+
+    def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
+        """Hours until retention may delete the oldest unread record."""
+        from lakehouse.lake import standing
+
+        return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
+
+    def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
+        """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""
+        from lakehouse.lake import gold
+
+        return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)

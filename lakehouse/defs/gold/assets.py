@@ -1,0 +1,98 @@
+"""Gold: the dbt models as assets, their tests as checks, built and published in one step.
+
+Here: translation of dbt's manifest and the run. Not here: how a build is prepared and published (`lakehouse.lake.gold`,
+shared with the command line), when it runs (`automation`).
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from lakehouse.components import LakeResource
+from lakehouse.components.failures import typed_failures
+from lakehouse.defs.gold.automation import gold_condition
+from lakehouse.errors import SetupError
+from lakehouse.settings import PROJECT_ROOT
+
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+POOL = "duckdb"
+
+
+class GoldTranslator(DagsterDbtTranslator):
+    """Names, groups and labels of the models; sources keep the keys that `_sources.yml` gives them."""
+
+    def __init__(self, condition: dg.AutomationCondition) -> None:
+        super().__init__()
+        self._condition = condition
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The spec of one model or snapshot."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = {**manifest["nodes"], **manifest["sources"]}[unique_id]
+        if node["resource_type"] == "source":
+            return spec
+        return spec.replace_attributes(
+            key=dg.AssetKey(["gold", node["name"]]),
+            group_name=self._group(node),
+            kinds={"dbt", "duckdb"},
+            owners=spec.owners or ["team:data-engineering"],
+            automation_condition=self._condition,
+        )
+
+    @staticmethod
+    def _group(node: Mapping[str, Any]) -> str:
+        """Marts and snapshots are gold; what only leads there is kept apart."""
+        return "gold_staging" if node["fqn"][1] in {"staging", "intermediate"} else "gold"
+
+
+def require_manifest(path: Path = MANIFEST) -> Path:
+    """The parsed dbt project.
+
+    Raises:
+        SetupError: when it was never parsed; naming the command that does it.
+    """
+    if not path.is_file():
+        raise SetupError(
+            f"{path} is missing, so Dagster does not know the models of gold.",
+            why="The dbt project was not parsed yet; parsing at each load would cost every run 10 seconds.",
+            fix="lakehouse setup",
+        )
+    return path
+
+
+def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.AssetsDefinition:
+    """All models and snapshots as one step; `tables` are those whose changes and checks decide about a build."""
+    translator = GoldTranslator(gold_condition(tables))
+
+    @dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=translator, pool=POOL)
+    def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
+            dbt = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT))
+            command = dbt.cli(build.arguments, context=context, target_path=build.state / f"run-{context.run_id[:8]}")
+            yield from command.stream()
+            # A failed model or test has raised by now: nothing half right is published.
+            path = build.publish(str(command.get_artifact("run_results.json")["metadata"]["invocation_id"]))
+            context.log.info("Published %s (%s build).", path, build.plan.mode)
+
+    return gold
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Add variables for the child process that dbt runs in: the resource passes on this process's environment."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

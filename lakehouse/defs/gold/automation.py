@@ -1,0 +1,35 @@
+"""When gold is built: silver changed, every blocking check below it holds, no build is under way.
+
+Here: the condition. Not here: the assets (`assets`), the sensor that evaluates it (`definitions`).
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import and_, or_
+
+import dagster as dg
+
+
+def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
+    """Build all of gold when any of these bronze and silver tables is new and all of them are sound.
+
+    Each model asks about the tables themselves, not about its parents, so that all models are requested together: one
+    build publishes one consistent file. A stream that never ran has no check results and holds nothing back; a check
+    that failed, or is being evaluated, does.
+    """
+    keys = sorted(tables)
+    condition = dg.AutomationCondition
+    is_new = reduce(or_, [condition.asset_matches(key, condition.newly_updated()) for key in keys])
+    sound_or_unknown = condition.check_passed() | condition.missing()
+    is_sound = reduce(
+        and_,
+        [
+            condition.asset_matches(key, ~condition.any_checks_match(~sound_or_unknown, blocking_only=True))
+            for key in keys
+        ],
+    )
+    return (
+        is_new.with_label("silver_changed").since_last_handled()
+        & is_sound.with_label("blocking_checks_hold")
+        & ~condition.in_progress()
+    ).with_label("silver_changed_and_sound")
