@@ -38,7 +38,11 @@ class Settings(BaseSettings):
     """The project's configuration. Field aliases are the environment variables' names."""
 
     model_config = SettingsConfigDict(
-        env_file=PROJECT_ROOT / ".env", env_file_encoding="utf-8", extra="ignore"
+        # An empty variable (JAVA_HOME=) means "not set", as everywhere else.
+        env_file=PROJECT_ROOT / ".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
     )
 
     home: Path = Field(
@@ -61,6 +65,12 @@ class Settings(BaseSettings):
         alias="SPARK_REMOTE",
         description="Spark Connect address (sc://host:port). Default: the embedded server when it is up.",
         pattern=r"^sc://",
+    )
+    dagster_url: str | None = Field(
+        None,
+        alias="DAGSTER_URL",
+        description="Address of Dagster's UI. Default: the embedded one when it is up.",
+        pattern=r"^https?://",
     )
     kafka_topic: str = Field(
         "sales_events", alias="KAFKA_TOPIC", description="Topic the sales producer writes to.", min_length=1

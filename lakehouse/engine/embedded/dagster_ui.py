@@ -3,6 +3,7 @@
 Here: their command lines, their DAGSTER_HOME. Not here: Dagster definitions; nothing here imports Dagster.
 """
 
+import json
 import shutil
 import sys
 import urllib.error
@@ -77,3 +78,19 @@ def ask(url: str, timeout_seconds: float) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def unhealthy_daemons(url: str, timeout_seconds: float) -> list[str]:
+    """Kinds of required daemons whose heartbeat is missing, as the webserver sees them."""
+    query = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+    request = urllib.request.Request(  # noqa: S310 - our own http address
+        f"{url}/graphql",
+        data=json.dumps({"query": query}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310
+            statuses = json.load(answer)["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return ["(the webserver does not tell)"]
+    return [entry["daemonType"] for entry in statuses if entry["required"] and not entry["healthy"]]

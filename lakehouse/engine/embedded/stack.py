@@ -194,8 +194,8 @@ def _plan(
     return list(specs.values())
 
 
-def fetch_jars(settings: Settings, report: Report) -> None:
-    """Make the jars present, reporting bytes."""
+def fetch_jars(settings: Settings, report: Report) -> int:
+    """Make the jars present, reporting bytes; return how many had to be downloaded."""
     began = time.monotonic()
 
     def on_bytes(done: int, total: int) -> None:
@@ -204,6 +204,7 @@ def fetch_jars(settings: Settings, report: Report) -> None:
     count = jars.fetch(settings.cache_dir, on_progress=on_bytes)
     if count:
         report(Progress("Java archives", "done", f"{count} files, {time.monotonic() - began:.1f} s"))
+    return count
 
 
 def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> None:

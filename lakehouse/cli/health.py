@@ -1,0 +1,159 @@
+"""`lakehouse health`: is it well now? Every answer comes from a real request."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from lakehouse.cli.console import err, print_json, print_table
+from lakehouse.errors import EXIT_UNHEALTHY
+
+if TYPE_CHECKING:
+    from lakehouse.settings import Settings
+
+app = typer.Typer()
+
+ANSWER_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """One part: healthy, unhealthy, or absent (not there yet, which is no fault)."""
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+@app.command()
+def health(
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
+) -> None:
+    """Ask Kafka, Spark, the lake, gold and Dagster.
+
+    Exit code 0 healthy · 10 unhealthy · 1 could not ask.
+
+    Example: lakehouse health --wait 60
+    """
+    from lakehouse.settings import load_settings
+
+    deadline = time.monotonic() + wait
+    while True:
+        parts = examine(load_settings())
+        is_healthy = all(part.state != "unhealthy" for part in parts)
+        if is_healthy or time.monotonic() >= deadline:
+            break
+        err.print(f"waiting for {', '.join(p.name for p in parts if p.state == 'unhealthy')} …")
+        time.sleep(PAUSE_SECONDS)
+    if as_json:
+        print_json({"healthy": is_healthy, "parts": [asdict(part) for part in parts]})
+    else:
+        print_table("", ["part", "state", "detail"], [[part.name, part.state, part.detail] for part in parts])
+        for part in parts:
+            if part.fix:
+                err.print(f"{part.name}: {part.fix}", soft_wrap=True, markup=False)
+    if not is_healthy:
+        raise typer.Exit(EXIT_UNHEALTHY)
+
+
+def examine(settings: "Settings") -> list[Health]:
+    """Ask every part once, in order."""
+    return [
+        ask_kafka(settings),
+        ask_spark(settings),
+        ask_lake(settings),
+        ask_gold(settings),
+        *ask_dagster(settings),
+    ]
+
+
+def ask_kafka(settings: "Settings") -> Health:
+    """The broker's metadata."""
+    from lakehouse.engine.embedded import kafka
+    from lakehouse.errors import BrokerUnreachableError
+
+    try:
+        cluster = kafka.ask(settings.kafka_bootstrap_servers, ANSWER_SECONDS)
+    except BrokerUnreachableError as error:
+        return Health("kafka", "unhealthy", f"{error.problem} {error.why}", error.fix)
+    return Health("kafka", "healthy", f"{settings.kafka_bootstrap_servers}, cluster {cluster}")
+
+
+def ask_spark(settings: "Settings") -> Health:
+    """`select 1` over Spark Connect."""
+    from lakehouse.engine import spark
+    from lakehouse.errors import SparkUnreachableError
+
+    try:
+        seconds = spark.ask(settings.spark_remote, timeout_seconds=2)
+    except SparkUnreachableError as error:
+        return Health("spark", "unhealthy", f"{error.problem} {error.why}", error.fix)
+    return Health("spark", "healthy", f"{settings.spark_remote}, `select 1` in {seconds:.1f} s")
+
+
+def ask_lake(settings: "Settings") -> Health:
+    """The last commit of every table, read without Spark."""
+    from pathlib import Path
+
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    from lakehouse.lake.identity import read_lake_id
+    from lakehouse.lake.paths import LakePaths
+
+    paths = LakePaths.of(settings)
+    try:
+        lake_id = read_lake_id(paths)
+    except (OSError, ValueError, KeyError) as error:
+        return Health("lake", "unhealthy", f"{paths.identity} cannot be read: {error}", "lakehouse verify")
+    if lake_id is None:
+        return Health("lake", "absent", f"{paths.root}: nothing was written yet")
+    tables = sorted(log.parent for log in Path(paths.root).glob("*/*/_delta_log"))
+    broken = []
+    for table in tables:
+        try:
+            DeltaTable(str(table)).version()
+        except (DeltaError, OSError) as error:
+            broken.append(f"{table.relative_to(paths.root)}: {str(error).splitlines()[0]}")
+    if broken:
+        return Health("lake", "unhealthy", "; ".join(broken), "lakehouse verify")
+    return Health("lake", "healthy", f"{paths.root}, {len(tables)} tables, id {lake_id}")
+
+
+def ask_gold(settings: "Settings") -> Health:
+    """The published file opens; its age in words."""
+    import duckdb
+
+    from lakehouse.cli.up import age
+    from lakehouse.lake.gold import gold_path, last_build
+
+    path = gold_path(settings)
+    if not path.is_file():
+        return Health("gold", "absent", "never built; lakehouse gold builds it")
+    try:
+        build = last_build(settings)
+    except duckdb.Error as error:
+        return Health("gold", "unhealthy", f"{path}: {str(error).splitlines()[0]}", "lakehouse gold build")
+    if build is None:
+        return Health("gold", "unhealthy", f"{path} does not say when it was built", "lakehouse gold build")
+    return Health("gold", "healthy", f"{path}, built {age(build.built_at.isoformat())} ago")
+
+
+def ask_dagster(settings: "Settings") -> list[Health]:
+    """The webserver and, through it, every daemon; nothing when Dagster is not configured."""
+    from lakehouse.engine.embedded import dagster_ui
+
+    if settings.dagster_url is None:
+        return []
+    url = settings.dagster_url
+    if not dagster_ui.ask(url, ANSWER_SECONDS):
+        return [Health("dagster", "unhealthy", f"{url} does not answer", "lakehouse status; lakehouse up --dagster")]
+    idle = dagster_ui.unhealthy_daemons(url, ANSWER_SECONDS)
+    if idle:
+        detail = f"{url} answers, but these daemons do not run: {', '.join(idle)}"
+        return [Health("dagster", "unhealthy", detail, "Read logs/dagster-daemon.log in the state folder.")]
+    return [Health("dagster", "healthy", f"{url}, every daemon beats")]
