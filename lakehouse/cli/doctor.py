@@ -10,7 +10,7 @@ from lakehouse.errors import EXIT_UNHEALTHY
 if TYPE_CHECKING:
     from lakehouse.engine.embedded.doctor import Check
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 MARKS = {"ok": "[green]✓[/green]", "warn": "[yellow]![/yellow]", "fail": "[red]✗[/red]"}
 

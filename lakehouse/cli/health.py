@@ -12,7 +12,7 @@ from lakehouse.errors import EXIT_UNHEALTHY
 if TYPE_CHECKING:
     from lakehouse.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
@@ -133,7 +133,7 @@ def ask_gold(settings: "Settings") -> Health:
 
     path = gold_path(settings)
     if not path.is_file():
-        return Health("gold", "absent", "never built; lakehouse gold builds it")
+        return Health("gold", "absent", "never built; make it: lakehouse gold build")
     try:
         build = last_build(settings)
     except duckdb.Error as error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lakehouse.engine.embedded.stack import Report
     from lakehouse.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

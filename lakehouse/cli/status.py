@@ -4,7 +4,7 @@ import typer
 
 from lakehouse.cli.console import err, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

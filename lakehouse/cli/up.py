@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lakehouse.engine.embedded.service import ServiceStatus
     from lakehouse.engine.embedded.stack import Progress
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
