@@ -1,0 +1,254 @@
+"""`lakehouse produce`: send simulated sales, or the rows of CSV files, to a topic.
+
+Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
+"""
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse.cli.console import err, out, print_json
+from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
+
+if TYPE_CHECKING:
+    from lakehouse.sources.config import ProducerOptions
+    from lakehouse.sources.sales import SalesGenerator
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files.")
+
+_CHECKED_EVENTS = 200
+
+Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
+TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
+Config = Annotated[Path | None, typer.Option(help="JSON or YAML file with a section per environment.")]
+Section = Annotated[str, typer.Option("--profile", help="Section of the --config file: local, msk, …")]
+AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
+
+
+@app.command()
+def sales(
+    brokers: Brokers = None,
+    topic: TopicName = None,
+    count: Annotated[int | None, typer.Option(help="How many events; without it, until Ctrl-C.")] = None,
+    interval: Annotated[float | None, typer.Option(help="Seconds between events. [default: 1]")] = None,
+    burst: Annotated[bool, typer.Option("--burst", help="As fast as the broker takes them.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the settings and the first events.")] = False,
+    config: Config = None,
+    section: Section = "local",
+    seed: Annotated[int | None, typer.Option(help="The same seed sends the same sales.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check broker, topic and events; send nothing.")] = False,
+    bad_share: Annotated[float, typer.Option(help="Share of events broken on purpose, 0 to 1.")] = 0.0,
+    duplicate_share: Annotated[float, typer.Option(help="Share of events sent twice, 0 to 1.")] = 0.0,
+    start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
+    compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send simulated sales. Command line wins over environment, over the --config file, over defaults.
+
+    Example: lakehouse produce sales --count 1000 --burst --bad-share 0.02
+    """
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.sources.config import resolve
+    from lakehouse.sources.producer import EventSender, run, stop_on_signals
+    from lakehouse.sources.sales import SalesGenerator
+
+    if count is not None and count < 1:
+        raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more, or leave it out for no end.")
+    options = resolve(
+        brokers=brokers,
+        topic=topic,
+        interval=interval,
+        config=config,
+        section=section,
+        producer_profile="compat" if compat else None,
+    )
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    generator = SalesGenerator(
+        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **_clock(start, end, count)
+    )
+    _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
+    state = read_topic_state(options.settings, options.topic)
+    if check:
+        _check(options, seed, state.topic_id, as_json=as_json)
+        return
+    sender = EventSender(options.settings, options.topic, options.client)
+    with stop_on_signals() as stop:
+        summary = run(
+            _messages(generator, shown=3 if verbose else 0),
+            sender,
+            interval=0 if burst else options.interval,
+            count=count,
+            stop=stop,
+            report=_report,
+        )
+    result = {
+        "topic": options.topic,
+        "sent": summary.sent,
+        "failed": summary.failed,
+        "bad": generator.made.bad_by_kind.total(),
+        "bad_by_kind": dict(generator.made.bad_by_kind),
+        "duplicates": generator.made.duplicates,
+        "seconds": round(summary.seconds, 3),
+        "events_per_second": round(summary.events_per_second, 1),
+        "seed": seed,
+        "interrupted": summary.interrupted,
+    }
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            f"sent {summary.sent:,} · failed {summary.failed:,} · broken on purpose {result['bad']:,} · "
+            f"repeated {result['duplicates']:,} · {summary.seconds:.1f} s · {summary.events_per_second:,.0f} events/s"
+        )
+    if summary.first_error:
+        err.print(f"first failure: {summary.first_error}", markup=False)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def files(
+    stream: Annotated[str, typer.Option(help="The stream whose topic gets the rows.")],
+    path: Annotated[Path, typer.Option(help="A CSV file, or a folder of them.")],
+    brokers: Brokers = None,
+    topic: TopicName = None,
+    rate: Annotated[float | None, typer.Option(help="Rows per second; without it, as fast as possible.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Send at most so many rows in this run.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Send again what was sent before.")] = False,
+    config: Config = None,
+    section: Section = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Send CSV rows as JSON events, one per row. A stopped run goes on where it was; a finished one sends nothing.
+
+    Example: lakehouse produce files --stream retail --path data/online_retail --rate 500
+    """
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.sources.config import resolve
+    from lakehouse.sources.csv_files import find_csv
+    from lakehouse.sources.files import Progress, require_columns, row_key, send_files
+    from lakehouse.sources.producer import EventSender, stop_on_signals
+
+    if rate is not None and rate <= 0:
+        raise UsageError(f"--rate {rate:g} is not possible.", fix="Give more than 0 rows per second.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} is not possible.", fix="Give 1 or more rows.")
+    contract = load_stream(stream)
+    found = find_csv(path)
+    plain = [field for field in contract.fields if field.derive is None]
+    require_columns(found, {field.key for field in plain if not field.nullable and field.key[:1] != "_"}, stream)
+    options = resolve(
+        brokers=brokers, topic=topic or contract.topic.name, config=config, section=section, source=stream
+    )
+    state = read_topic_state(options.settings, options.topic)
+    progress = Progress(options.settings.home / "produce", state.topic_id)
+    if restart:
+        for file in found:
+            progress.forget(file)
+    with stop_on_signals() as stop:
+        summary = send_files(
+            found,
+            EventSender(options.settings, options.topic, options.client),
+            progress,
+            key=row_key([field.key for field in plain if field.name in contract.key]),
+            interval=1 / rate if rate else 0.0,
+            limit=limit,
+            stop=stop,
+            report=_report,
+        )
+    total = sum(file.rows for file in found)
+    before = sum(summary.before.values())
+    if as_json:
+        print_json(
+            {
+                "topic": options.topic,
+                "files": len(found),
+                "rows": total,
+                "sent": summary.rows,
+                "sent_before": before,
+                "interrupted": summary.interrupted,
+            }
+        )
+    else:
+        out.print(f"sent {summary.rows:,} rows of {len(found)} files; {before + summary.rows:,} of {total:,} in all")
+    if summary.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _clock(start: str | None, end: str | None, count: int | None) -> dict[str, Any]:
+    if start is None and end is None:
+        return {}
+    from lakehouse.sources.sales import spread_over
+
+    if start is None:
+        raise UsageError("--to needs --from.")
+    first = _moment("--from", start)
+    last = _moment("--to", end) if end else datetime.now(UTC)
+    return {"now": spread_over(first, last, count or 0)}
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is no time.", fix="Write 2026-01-31 or 2026-01-31T10:30:00Z.") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: bool) -> None:
+    """The broker answered and the topic exists; now hold a few events against the contract."""
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.sources.event_check import broken_promises
+    from lakehouse.sources.sales import SalesGenerator
+
+    contract = load_stream("sales")
+    generator = SalesGenerator(seed=seed)
+    wrong = [
+        (event.value.decode(), broken)
+        for event, _ in zip(generator, range(_CHECKED_EVENTS), strict=False)
+        if (broken := broken_promises(contract, event.value))
+    ]
+    result = {
+        "brokers": options.settings.kafka_bootstrap_servers,
+        "topic": options.topic,
+        "topic_id": topic_id,
+        "events_checked": _CHECKED_EVENTS,
+        "events_wrong": len(wrong),
+    }
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            f"broker answers at {result['brokers']} · topic {options.topic} exists · "
+            f"{_CHECKED_EVENTS - len(wrong)} of {_CHECKED_EVENTS} events keep the contract · nothing was sent",
+            markup=False,
+        )
+    if wrong:
+        err.print(f"first wrong event breaks {', '.join(wrong[0][1])}: {wrong[0][0]}", markup=False)
+        raise typer.Exit(EXIT_UNHEALTHY)
+
+
+def _messages(generator: "SalesGenerator", *, shown: int) -> Any:
+    for number, event in enumerate(generator):
+        if number < shown:
+            err.print(event.value.decode("utf-8", "replace"), markup=False, soft_wrap=True)
+        yield event.key, event.value
+
+
+def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:
+    if options.dropped:
+        err.print(f"note: left out, only the Java client knows them: {', '.join(options.dropped)}", markup=False)
+    if verbose:
+        secret = ("password", "secret", "username", "key")
+        for name, value in sorted(options.client.items()):
+            shown = "(hidden)" if any(word in name for word in secret) else value
+            err.print(f"{name} = {shown}", markup=False)
+        err.print(f"topic = {options.topic}, seed = {seed}", markup=False)
+
+
+def _report(line: str) -> None:
+    err.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,213 @@
+"""Where a producer's settings come from: command line, environment, `--config` file, default, in this order.
+
+Here: the file's form, the precedence, translation of the Java client's property names.
+Not here: the defaults themselves (`settings`, `kafka.client`), sending (`sources.producer`).
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from lakehouse.errors import SettingsError, UsageError
+from lakehouse.kafka.client import ProducerProfile, producer_config
+from lakehouse.settings import EndpointsSource, Settings
+
+# Properties of the Java client that librdkafka does not have and that change nothing for this producer.
+JAVA_ONLY = {
+    "key.serializer",
+    "value.serializer",
+    "interceptor.classes",
+    "max.block.ms",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "partitioner.class",
+    "partitioner.ignore.keys",
+    "receive.buffer.bytes",
+    "send.buffer.bytes",
+}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BYTES_PER_KIB = 1024
+
+
+class _Section(BaseModel):
+    """One environment in the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bootstrap_servers: str | list[str] | None = Field(None, alias="bootstrap.servers")
+    topics: dict[str, str] = {}
+    interval: float | None = None
+    producer_profile: ProducerProfile = "default"
+    producer: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class ProducerOptions:
+    """What a producer runs with.
+
+    Attributes:
+        settings: With the file's values in their place.
+        topic: Where to send.
+        interval: Seconds between events.
+        client: librdkafka properties.
+        dropped: Properties of the Java client that were left out.
+    """
+
+    settings: Settings
+    topic: str
+    interval: float
+    client: dict[str, object]
+    dropped: list[str] = field(default_factory=list)
+
+
+def resolve(
+    *,
+    brokers: str | None = None,
+    topic: str | None = None,
+    interval: float | None = None,
+    config: Path | None = None,
+    section: str = "local",
+    producer_profile: ProducerProfile | None = None,
+    source: str = "sales",
+) -> ProducerOptions:
+    """Join the four places; None means "not given on the command line".
+
+    Args:
+        brokers: Comma-separated host:port.
+        topic: Name of the topic.
+        interval: Seconds between events, 0 or more.
+        config: JSON or YAML file with one section per environment.
+        section: Which section of it.
+        producer_profile: `default` or `compat`.
+        source: Whose topic to take from the file's `topics`.
+
+    Raises:
+        UsageError: for a wrong argument or file, naming it and what is allowed.
+        SettingsError: for a wrong environment variable.
+    """
+    if interval is not None and interval < 0:
+        raise UsageError(f"--interval {interval:g} is not possible.", fix="Give 0 or more seconds.")
+    found = _read_section(config, section) if config else _Section.model_validate({})
+    given = {"KAFKA_BOOTSTRAP_SERVERS": brokers, "KAFKA_TOPIC": topic, "PRODUCER_INTERVAL": interval}
+    from_file = {
+        "KAFKA_BOOTSTRAP_SERVERS": _joined(found.bootstrap_servers),
+        "KAFKA_TOPIC": found.topics.get(source),
+        "PRODUCER_INTERVAL": found.interval,
+    }
+    settings = _settings(_present(given), _present(from_file))
+    client = producer_config(settings, producer_profile or found.producer_profile)
+    extra, dropped = translate_properties(found.producer)
+    return ProducerOptions(settings, settings.kafka_topic, settings.producer_interval, client | extra, dropped=dropped)
+
+
+def translate_properties(properties: dict[str, Any]) -> tuple[dict[str, object], list[str]]:
+    """The Java or kafka-python client's property names as librdkafka knows them, and the ones left out."""
+    known: dict[str, object] = {}
+    dropped = []
+    for given, value in properties.items():
+        name = given.replace("_", ".")
+        if name in JAVA_ONLY:
+            dropped.append(given)
+        elif name == "buffer.memory":
+            known["queue.buffering.max.kbytes"] = max(1, int(value) // _BYTES_PER_KIB)
+        elif name == "max.request.size":
+            known["message.max.bytes"] = value
+        else:
+            known[name] = value
+    return known, dropped
+
+
+def _settings(given: dict[str, Any], from_file: dict[str, Any]) -> Settings:
+    class FileSource(PydanticBaseSettingsSource):
+        def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+            return None, field_name, False
+
+        def __call__(self) -> dict[str, Any]:
+            return from_file
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the base
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """The file ranks below the environment and above what a running stack wrote down."""
+            file = FileSource(settings_cls)
+            return init_settings, env_settings, dotenv_settings, file, EndpointsSource(settings_cls)
+
+    try:
+        settings = WithFile(**given)
+    except ValidationError as error:
+        problems = " ".join(
+            f"{detail['loc'][0]}={detail['input']!r} is not allowed: {detail['msg']}." for detail in error.errors()
+        )
+        raise SettingsError(
+            problems, fix="Correct it on the command line, in the environment or in the --config file."
+        ) from error
+    settings.home = settings.home.expanduser().resolve()
+    return settings
+
+
+def _read_section(path: Path, section: str) -> _Section:
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except OSError as error:
+        raise UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(f"--config {path}:{error.lineno}: no valid JSON: {error.msg}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UsageError(f"--config {where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
+    sections = [name for name in document if not name.startswith("_")] if isinstance(document, dict) else []
+    if section not in sections:
+        raise UsageError(
+            f"--config {path} has no section {section!r}.",
+            fix=f"Choose one with --profile: {', '.join(sections) or '(the file has none)'}.",
+        )
+    try:
+        return _Section.model_validate(_expand(document[section], path))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}" for detail in error.errors()
+        )
+        allowed = ", ".join(spec.alias or name for name, spec in _Section.model_fields.items())
+        raise UsageError(f"--config {path}, section {section}: {problems}.", fix=f"Allowed: {allowed}.") from error
+
+
+def _expand(value: Any, path: Path) -> Any:
+    """Replace ${NAME} by the environment variable, so that no secret has to be in the file."""
+    if isinstance(value, dict):
+        return {key: _expand(item, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, path) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise UsageError(f"--config {path} needs the environment variable {match[1]}, which is not set.")
+        return os.environ[match[1]]
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _joined(servers: str | list[str] | None) -> str | None:
+    return ",".join(servers) if isinstance(servers, list) else servers
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,132 @@
+"""CSV files as events: one per row, every value the text that is in the file, with file name and row number.
+
+Here: reading and checking files before anything is sent. Not here: sending and resuming (`sources.files`).
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.errors import UsageError
+
+FILE_KEY = "_file"
+LINE_KEY = "_line"
+_HASH_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A file that was read to its end and found good.
+
+    Attributes:
+        path: Where it is.
+        name: How events name it: relative to the folder that was asked for.
+        columns: From its first line.
+        rows: Data rows.
+        sha256: Of its bytes, in hex.
+    """
+
+    path: Path
+    name: str
+    columns: list[str]
+    rows: int
+    sha256: str
+
+
+def find_csv(path: Path) -> list[CsvFile]:
+    """The file, or all `*.csv` below the folder in alphabetical order, each read and checked to its end.
+
+    Raises:
+        UsageError: when there is none, or one is no readable, regular CSV; names file and line.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist.", fix="Give a CSV file or a folder of them with --path.")
+    root, paths = (path, sorted(path.rglob("*.csv"))) if path.is_dir() else (path.parent, [path])
+    if not paths:
+        raise UsageError(f"{path} holds no *.csv file.")
+    return [check_csv(file, file.relative_to(root).as_posix()) for file in paths]
+
+
+def check_csv(path: Path, name: str) -> CsvFile:
+    """Read one file to its end. Raises as `find_csv`."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    rows = 0
+    columns: list[str] = []
+    for columns, row in _rows(path):  # noqa: B007 - the last columns are the file's columns
+        rows += row is not None
+    return CsvFile(path, name, columns, rows, digest.hexdigest())
+
+
+def events(file: CsvFile, *, after: int = 0) -> Iterator[tuple[int, dict[str, str | int]]]:
+    """Row number (from 1) and event of every row after the given one. Raises as `find_csv`."""
+    number = 0
+    for columns, row in _rows(file.path):
+        if row is None:
+            continue
+        number += 1
+        if number > after:
+            event: dict[str, str | int] = dict(zip(columns, row, strict=True))
+            yield number, event | {FILE_KEY: file.name, LINE_KEY: number}
+
+
+def to_json(event: dict[str, str | int]) -> bytes:
+    """The event as it is sent."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _rows(path: Path) -> Iterator[tuple[list[str], list[str] | None]]:
+    """The columns with None once, then with each row."""
+    line = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            columns = next(reader, [])
+            _check_columns(path, columns)
+            yield columns, None
+            for row in reader:
+                line = reader.line_num
+                if not row:
+                    continue
+                if len(row) != len(columns):
+                    raise UsageError(
+                        f"{path}:{line}: {len(row)} values, but the file has {len(columns)} columns.",
+                        fix="Correct the line; nothing of this file was sent.",
+                    )
+                yield columns, row
+    except csv.Error as error:
+        raise UsageError(f"{path}:{line + 1}: no regular CSV: {error}.", fix="Correct the line.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path}:{_line_of_bad_byte(path)}: no UTF-8 ({error.reason}).", fix="Convert the file to UTF-8."
+        ) from error
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    if not columns:
+        raise UsageError(f"{path}:1: the file is empty; its first line must name the columns.")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise UsageError(f"{path}:1: column {twice[0]!r} appears twice.")
+    taken = sorted({FILE_KEY, LINE_KEY} & set(columns))
+    if taken:
+        raise UsageError(f"{path}:1: column {taken[0]!r} is a name that every event gets by itself.")
+
+
+def _line_of_bad_byte(path: Path) -> int:
+    number = 0
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return number
