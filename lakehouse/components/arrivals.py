@@ -103,7 +103,7 @@ def decide(
 
 def silver_is_behind(backlog: "Backlog") -> bool:
     """True when bronze holds batches that silver has not taken."""
-    return backlog.last_batch is not None and (backlog.silver_batch or 0) < backlog.last_batch
+    return backlog.silver_batch < backlog.last_batch
 
 
 def position(contract: StreamContract, backlog: "Backlog") -> str:

@@ -14,7 +14,7 @@ import dagster as dg
 
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.tables import bronze_key, silver_key
-from lakehouse.contracts.model import Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
 
 if TYPE_CHECKING:
     from lakehouse.lake.checks import RuleResult
@@ -23,6 +23,13 @@ RUNWAY = "retention_runway"
 RUNWAY_WARN_SHARE = 0.25
 """Warn when less than this share of the topic's retention is left for the oldest unread record."""
 GATE = "rejects_within_tolerance"
+IMPLIED = {
+    "readable": "Every record is a JSON object in UTF-8.",
+    "typed": "Every value is of its field's type.",
+    "complete": "Every field that must be there is there.",
+    "in_time": "Every event time lies within the allowed lateness.",
+}
+_STANDING = {"no_failing_days", "one_date_per_key"}
 Results = Iterator[dg.AssetCheckResult]
 
 
@@ -58,11 +65,11 @@ def build_bronze_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
 
 
 def build_silver_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
-    """Checks of silver: one for each rule, the gate for gold, and two that look at the whole table."""
+    """Checks of silver: one for each rule, four that every contract implies, the gate for gold, two standing ones."""
     key = silver_key(contract)
     specs = [
-        dg.AssetCheckSpec(rule.name, asset=key, description=_describe(rule), metadata={"severity": rule.severity})
-        for rule in contract.rules
+        dg.AssetCheckSpec(name, asset=key, description=description)
+        for name, description in _described(contract).items()
     ]
     specs += [
         dg.AssetCheckSpec(
@@ -77,82 +84,130 @@ def build_silver_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
             description="No arrival day, past ones included, rejected more than a rule tolerates.",
         ),
         dg.AssetCheckSpec(
-            "one_date_per_key", asset=key, description=f"No {', '.join(contract.key)} appears under two event dates."
+            "one_date_per_key",
+            asset=key,
+            description=f"No {', '.join(contract.key)} appears under two event dates.",
         ),
     ]
 
     @dg.multi_asset_check(name=f"check_silver_{contract.name}", specs=specs, can_subset=True)
     def check_silver(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Results:
         wanted = {check.name for check in context.selected_asset_check_keys}
-        days = _days(context, key)
-        for result in _silver_results(lake, contract, days):
-            if result.check_name in wanted:
-                yield result
+        if wanted - _STANDING:
+            for result in _rule_results(lake, contract, _days(context, key)):
+                if result.check_name in wanted:
+                    yield result
+        if "no_failing_days" in wanted:
+            yield _no_failing_days(lake, contract)
+        if "one_date_per_key" in wanted:
+            yield _one_date_per_key(lake, contract)
 
     return check_silver
 
 
-def rule_result(
-    contract: StreamContract, rule: Rule, result: "RuleResult", days: list[date] | None
-) -> dg.AssetCheckResult:
-    """A rule's verdict: passes when no row broke it, warns up to the tolerance, is an ERROR beyond."""
-    return dg.AssetCheckResult(
-        asset_key=silver_key(contract),
-        check_name=rule.name,
-        passed=result.broken == 0,
-        severity=dg.AssetCheckSeverity.ERROR if is_past_tolerance(rule, result) else dg.AssetCheckSeverity.WARN,
-        description=f"{result.broken} of {result.rows} rows break `{rule.sql}`" if result.broken else None,
-        metadata={
-            "rows": result.rows,
-            "broken": result.broken,
-            "share": round(float(result.share), 6),
-            "tolerance": rule.tolerance,
-            "rule": rule.sql,
-            "days": _named(days),
-        },
-    )
-
-
-def is_past_tolerance(rule: Rule, result: "RuleResult") -> bool:
-    """Whether the rule stops gold: warnings never do."""
-    return rule.severity != "warn" and result.broken > 0 and result.share > rule.tolerance
-
-
-def _silver_results(lake: LakeResource, contract: StreamContract, days: list[date] | None) -> Results:
-    key = silver_key(contract)
-    by_name = {result.rule: result for result in lake.evaluate_rules(contract, days)}
-    past = []
+def _described(contract: StreamContract) -> dict[str, str]:
+    """Name and description of every rule's check, in the order of the YAML."""
+    described = dict(IMPLIED)
     for rule in contract.rules:
-        result = by_name[rule.name]
-        yield rule_result(contract, rule, result, days)
-        if is_past_tolerance(rule, result):
-            past.append(f"{rule.name}: {result.broken} of {result.rows}, tolerated {rule.tolerance:.2%}")
+        action = {
+            "warn": "a row that breaks it is kept and counted",
+            "error": f"a row that breaks it goes to quarantine; more than {rule.tolerance:.0%} stop gold",
+            "fail": "one row that breaks it stops silver",
+        }
+        described[rule.name] = f"{rule.description or rule.sql} ({rule.severity}: {action[rule.severity]}.)"
+    for table_rule in contract.table_rules:
+        described[table_rule.name] = f"{table_rule.kind} {table_rule.limit:g} ({table_rule.severity})"
+    return described
+
+
+def check_name(rule: str, contract: StreamContract) -> str:
+    """The check that a counted rule belongs to: its own, or one of the four that every contract implies."""
+    own = {entry.name for entry in contract.rules} | {entry.name for entry in contract.table_rules}
+    if rule in own:
+        return rule
+    if rule.startswith("event_time_"):
+        return "in_time"
+    if rule.endswith("_type"):
+        return "typed"
+    return "complete" if rule.endswith("_present") else "readable"
+
+
+def _rule_results(lake: LakeResource, contract: StreamContract, days: list[date] | None) -> Results:
+    counted: dict[str, list[RuleResult]] = {name: [] for name in _described(contract)}
+    results = lake.evaluate_rules(contract, days)
+    for result in results:
+        counted[check_name(result.rule, contract)].append(result)
+    for name, parts in counted.items():
+        yield rule_result(contract, name, parts, days)
+    past = [result for result in results if is_past_tolerance(result)]
     yield dg.AssetCheckResult(
-        asset_key=key,
+        asset_key=silver_key(contract),
         check_name=GATE,
         passed=not past,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(past) or None,
-        metadata={"rules_past_tolerance": len(past), "days": _named(days)},
+        description="; ".join(f"{r.rule}: {r.broken} of {r.rows}, tolerated {r.tolerance:.2%}" for r in past) or None,
+        metadata={"rules": len(results), "rules_past_tolerance": len(past), "days": _named(days)},
     )
+
+
+def rule_result(
+    contract: StreamContract, name: str, parts: "list[RuleResult]", days: list[date] | None
+) -> dg.AssetCheckResult:
+    """A check's verdict: passes when no row broke its rules, warns up to the tolerance, is an ERROR beyond.
+
+    `parts` is empty for a rule of severity fail: rows that break it stop silver, so none is ever counted.
+    """
+    broken = [part for part in parts if not part.passed]
+    sql = {rule.name: rule.sql for rule in contract.rules}.get(name)
+    metadata: dict[str, Any] = {
+        "rows": max((part.rows for part in parts), default=0),
+        "broken": sum(part.broken for part in parts),
+        "share": round(max((part.share for part in parts), default=0.0), 6),
+        "days": _named(days),
+    }
+    if sql is not None:
+        metadata["rule"] = sql
+    if broken and name in IMPLIED:
+        metadata["broken_rules"] = dg.MetadataValue.json({part.rule: part.broken for part in broken})
+    return dg.AssetCheckResult(
+        asset_key=silver_key(contract),
+        check_name=name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.ERROR if any(map(is_past_tolerance, broken)) else dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"{part.rule}: {part.broken} of {part.rows} rows" for part in broken) or None,
+        metadata=metadata,
+    )
+
+
+def is_past_tolerance(result: "RuleResult") -> bool:
+    """Whether the rule stops gold: warnings never do."""
+    return result.severity != "warn" and not result.tolerated
+
+
+def _no_failing_days(lake: LakeResource, contract: StreamContract) -> dg.AssetCheckResult:
     failing = lake.failing_days(contract)
-    records = [
-        dg.TableRecord({"day": f"{d.day}", "rule": d.rule, "rows": d.rows, "rejected": d.rejected, "share": d.share})
-        for d in failing
-    ]
     metadata: dict[str, Any] = {"failing_days": len({found.day for found in failing})}
-    if records:
+    if failing:
+        columns = ("day", "rule", "rows", "rejected", "share", "tolerance")
+        records = [dg.TableRecord({name: _cell(getattr(found, name)) for name in columns}) for found in failing]
         metadata["days"] = dg.MetadataValue.table(records)
-    yield dg.AssetCheckResult(
-        asset_key=key,
+    return dg.AssetCheckResult(
+        asset_key=silver_key(contract),
         check_name="no_failing_days",
         passed=not failing,
         severity=dg.AssetCheckSeverity.WARN,
         metadata=metadata,
     )
+
+
+def _cell(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _one_date_per_key(lake: LakeResource, contract: StreamContract) -> dg.AssetCheckResult:
     twice = lake.keys_on_two_dates(contract)
-    yield dg.AssetCheckResult(
-        asset_key=key,
+    return dg.AssetCheckResult(
+        asset_key=silver_key(contract),
         check_name="one_date_per_key",
         passed=twice == 0,
         severity=dg.AssetCheckSeverity.WARN,
@@ -217,21 +272,12 @@ def _rows_per_second(context: dg.AssetCheckExecutionContext, contract: StreamCon
 def _days(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> list[date] | None:
     """Days of this table that the run has written; None (all) when the run only checks."""
     events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    days = {
-        date.fromisoformat(event.partition)
-        for entry in events
-        if (event := entry.dagster_event) is not None and event.asset_key == key and event.partition is not None
-    }
+    days = set()
+    for entry in events:
+        event = entry.dagster_event
+        if event is not None and event.asset_key == key and event.partition is not None:
+            days.add(date.fromisoformat(event.partition))
     return sorted(days) or None
-
-
-def _describe(rule: Rule) -> str:
-    action = {
-        "warn": "a row that breaks it is kept and counted",
-        "error": f"a row that breaks it goes to quarantine; more than {rule.tolerance:.0%} stop gold",
-        "fail": "one row that breaks it stops silver",
-    }
-    return f"{rule.description or rule.sql} ({rule.severity}: {action[rule.severity]}.)"
 
 
 def _named(days: list[date] | None) -> str:

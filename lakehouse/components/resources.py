@@ -7,7 +7,7 @@ Tests swap it through `build_defs(resources={"lake": …})`.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lakehouse.lake.standing import BronzeFacts, FailingDay
 
 
-class LakeResource(dg.ConfigurableResource):
+class LakeResource(dg.ConfigurableResource[Any]):
     """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
 
     def settings(self) -> Settings:

@@ -24,16 +24,16 @@ MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 POOL = "duckdb"
 
 
-class GoldTranslator(DagsterDbtTranslator):
+class GoldTranslator(DagsterDbtTranslator):  # type: ignore[misc]
     """Names, groups and labels of the models; sources keep the keys that `_sources.yml` gives them."""
 
-    def __init__(self, condition: dg.AutomationCondition) -> None:
+    def __init__(self, condition: dg.AutomationCondition[dg.AssetKey]) -> None:
         super().__init__()
         self._condition = condition
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """The spec of one model or snapshot."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
+        spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
         node = {**manifest["nodes"], **manifest["sources"]}[unique_id]
         if node["resource_type"] == "source":
             return spec
@@ -70,7 +70,6 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
     """All models and snapshots as one step; `tables` are those whose changes and checks decide about a build."""
     translator = GoldTranslator(gold_condition(tables))
 
-    @dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=translator, pool=POOL)
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
             dbt = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT))
@@ -80,7 +79,9 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
             path = build.publish(str(command.get_artifact("run_results.json")["metadata"]["invocation_id"]))
             context.log.info("Published %s (%s build).", path, build.plan.mode)
 
-    return gold
+    decorate = dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=translator, pool=POOL)
+    assets: dg.AssetsDefinition = decorate(gold)
+    return assets
 
 
 @contextmanager

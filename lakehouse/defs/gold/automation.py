@@ -6,11 +6,12 @@ Here: the condition. Not here: the assets (`assets`), the sensor that evaluates 
 from collections.abc import Iterable
 from functools import reduce
 from operator import and_, or_
+from typing import Any
 
 import dagster as dg
 
 
-def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
+def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
     """Build all of gold when any of these bronze and silver tables is new and all of them are sound.
 
     Each model asks about the tables themselves, not about its parents, so that all models are requested together: one
@@ -19,17 +20,14 @@ def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition:
     """
     keys = sorted(tables)
     condition = dg.AutomationCondition
-    is_new = reduce(or_, [condition.asset_matches(key, condition.newly_updated()) for key in keys])
-    sound_or_unknown = condition.check_passed() | condition.missing()
-    is_sound = reduce(
-        and_,
-        [
-            condition.asset_matches(key, ~condition.any_checks_match(~sound_or_unknown, blocking_only=True))
-            for key in keys
-        ],
-    )
-    return (
+    is_new: Any = reduce(or_, [condition.asset_matches(key, condition.newly_updated()) for key in keys])
+    holds_or_unknown = condition.check_passed() | condition.missing()
+    is_unsound = condition.any_checks_match(~holds_or_unknown, blocking_only=True)
+    is_sound = reduce(and_, [condition.asset_matches(key, ~is_unsound) for key in keys])
+    wanted: Any = (
         is_new.with_label("silver_changed").since_last_handled()
         & is_sound.with_label("blocking_checks_hold")
         & ~condition.in_progress()
-    ).with_label("silver_changed_and_sound")
+    )
+    labelled: dg.AutomationCondition[dg.AssetKey] = wanted.with_label("silver_changed_and_sound")
+    return labelled
