@@ -6,6 +6,7 @@ Here: what every command shares. Each command group lives in its own module and 
 
 import importlib
 import sys
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 import typer
@@ -54,6 +55,18 @@ class LazyGroup(TyperGroup):
         for name, entry in COMMANDS.items():
             self.commands.setdefault(name, TyperCommand(name=name, help=entry.help, callback=None))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as usual, but leave our own options alone while the shell asks for completions.
+
+        Checking an option's value imports pydantic, which takes longer than the shell's user wants to wait.
+        """
+        if not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        rest = list(dropwhile(lambda word: word.startswith("-"), args))
+        # What a group does with what is left after its options; see click's Group.parse_args.
+        ctx._protected_args, ctx.args = rest[:1], rest[1:]
+        return ctx.args
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the module of the command that is being called, then resolve as usual."""
         entry = COMMANDS.get(args[0]) if args else None
@@ -88,7 +101,7 @@ def root(
       lakehouse drain sales                         take them into bronze and silver
       lakehouse verify                              prove that none was lost or doubled
       lakehouse sql "from sales_daily limit 5"      ask gold
-    """
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     sys.modules[__name__].__dict__["_debug"] = debug
 
 
