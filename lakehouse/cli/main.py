@@ -61,11 +61,12 @@ class LazyGroup(TyperGroup):
         Checking an option's value imports pydantic, which takes longer than the shell's user wants to wait.
         """
         if not ctx.resilient_parsing:
-            return super().parse_args(ctx, args)
+            parsed: list[str] = super().parse_args(ctx, args)
+            return parsed
         rest = list(dropwhile(lambda word: word.startswith("-"), args))
         # What a group does with what is left after its options; see click's Group.parse_args.
         ctx._protected_args, ctx.args = rest[:1], rest[1:]
-        return ctx.args
+        return rest[1:]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the module of the command that is being called, then resolve as usual."""

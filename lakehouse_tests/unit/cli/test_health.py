@@ -1,0 +1,55 @@
+"""`lakehouse health` with nothing there: unhealthy is 10, absent is no fault, and the answer is one JSON object."""
+
+import json
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from lakehouse.cli import health
+from lakehouse.settings import load_settings
+
+run = CliRunner()
+
+
+@pytest.fixture
+def nothing_there(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    monkeypatch.setattr(health, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{closed}")
+    monkeypatch.setenv("SPARK_REMOTE", f"sc://127.0.0.1:{closed}")
+    return closed
+
+
+def test_unhealthy_is_ten_and_names_the_next_command(nothing_there):
+    result = run.invoke(health.app, ["--json"])
+    parts = {part["name"]: part for part in json.loads(result.stdout)["parts"]}
+    assert result.exit_code == 10
+    assert parts["kafka"]["state"] == parts["spark"]["state"] == "unhealthy"
+    assert "lakehouse up" in parts["spark"]["fix"]
+    assert parts["lake"]["state"] == parts["gold"]["state"] == "absent"
+    assert "dagster" not in parts
+
+
+def test_configured_dagster_that_does_not_answer_is_unhealthy(nothing_there, monkeypatch):
+    monkeypatch.setenv("DAGSTER_URL", f"http://127.0.0.1:{nothing_there}")
+    (part,) = health.ask_dagster(load_settings())
+    assert part.state == "unhealthy"
+
+
+def test_damaged_table_is_named(nothing_there, tmp_path):
+    log = tmp_path / "lake" / "bronze" / "sales" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text("{torn", encoding="utf-8")
+    (tmp_path / "lake" / "_lakehouse.json").write_text(json.dumps({"lake_id": "a"}), encoding="utf-8")
+    part = health.ask_lake(load_settings())
+    assert part.state == "unhealthy"
+    assert "bronze/sales" in part.detail
+
+
+def test_gold_that_is_no_database_is_unhealthy(nothing_there, tmp_path):
+    (tmp_path / "gold").mkdir()
+    (tmp_path / "gold" / "gold.duckdb").write_bytes(b"garbage" * 1000)
+    assert health.ask_gold(load_settings()).state == "unhealthy"

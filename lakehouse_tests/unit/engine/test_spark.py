@@ -1,0 +1,53 @@
+"""Waiting for Spark, and which errors mean that it went away."""
+
+import socket
+import time
+
+import pytest
+
+from lakehouse.engine import spark
+from lakehouse.errors import SparkUnreachableError
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("sc://127.0.0.1:15002", ("127.0.0.1", 15002)),
+        ("sc://spark.example", ("spark.example", 15002)),
+        ("sc://spark.example:443/;use_ssl=true", ("spark.example", 443)),
+    ],
+)
+def test_address(remote, expected):
+    assert spark.address(remote) == expected
+
+
+def test_closed_port_fails_in_the_given_time_and_says_what_to_start():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(SparkUnreachableError, match=f"127.0.0.1:{port}") as caught:
+        spark.connect(f"sc://127.0.0.1:{port}", timeout_seconds=0.3)
+    assert time.monotonic() - began < 5
+    assert "lakehouse up" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[INVALID_HANDLE.SESSION_NOT_FOUND] The handle is invalid. Session not found.",
+        "[INVALID_HANDLE.SESSION_CHANGED] The existing Spark server driver instance has restarted.",
+        "<_MultiThreadedRendezvous: status = StatusCode.UNAVAILABLE, details = Socket closed>",
+    ],
+)
+def test_lost_session_becomes_a_typed_error(message):
+    from pyspark.errors import PySparkException
+
+    with pytest.raises(SparkUnreachableError, match="went away"), spark.spark_errors():
+        raise PySparkException(message)
+
+
+def test_other_errors_pass_unchanged():
+    from pyspark.errors import AnalysisException
+
+    with pytest.raises(AnalysisException), spark.spark_errors():
+        raise AnalysisException("[UNRESOLVED_COLUMN] no such column")
