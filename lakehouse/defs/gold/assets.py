@@ -5,6 +5,7 @@ shared with the command line), when it runs (`automation`).
 """
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +73,12 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
 
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
-            dbt = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT))
+            dbt = DbtCliResource(
+                project_dir=str(DBT_PROJECT),
+                profiles_dir=str(DBT_PROJECT),
+                # Of this environment, even when it is not the activated one.
+                dbt_executable=str(Path(sys.executable).with_name("dbt")),
+            )
             command = dbt.cli(build.arguments, context=context, target_path=build.state / f"run-{context.run_id[:8]}")
             yield from command.stream()
             # A failed model or test has raised by now: nothing half right is published.
