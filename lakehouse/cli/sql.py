@@ -175,6 +175,19 @@ def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
     console.print(table)
 
 
+def _heading(name: str, width: int) -> str:
+    """Break a column's name at its underscores where it is wider than the values."""
+    if not out.is_terminal:
+        return name
+    lines = [""]
+    for part in name.replace("_", "_ ").split(" "):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append(part)
+        else:
+            lines[-1] += part
+    return "\n".join(lines)
+
+
 def _text(cell: Any) -> str:
     return "" if cell is None else str(_plain(cell)) if isinstance(cell, (bytes, bytearray)) else str(cell)
 

@@ -68,7 +68,16 @@ def run_dbt(
         "--log-path",
         str(state),
     ]
-    command += ["--no-version-check", *arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    command += [
+        "--no-version-check",
+        "--log-level-file",
+        "info",
+        *arguments,
+        "--project-dir",
+        str(PROJECT),
+        "--profiles-dir",
+        str(PROJECT),
+    ]
     command += ["--target-path", str(target)]
     state.mkdir(parents=True, exist_ok=True)
     messages: list[str] = []

@@ -95,14 +95,15 @@ def plan_build(
     known = previous if previous and previous.lake_id == lake_id else None
     full = full_refresh or known is None or known.project != project
     pins: dict[str, SilverPin] = {}
-    for stream in streams:
-        path = paths.silver(stream)
-        if not table_exists(path) or (frozen and known and stream not in known.versions):
-            continue
-        version = known.versions[stream] if frozen and known else latest_version(path)
-        dates = date_fingerprints(path, version)
-        before = known.dates.get(stream) if known else None
-        pins[stream] = SilverPin(version, None if full else _touched(before, dates), dates)
+    with delta_connection() as connection:
+        for stream in streams:
+            path = paths.silver(stream)
+            if not table_exists(path) or (frozen and known and stream not in known.versions):
+                continue
+            version = known.versions[stream] if frozen and known else latest_version(path)
+            dates = date_fingerprints(connection, path, version)
+            before = known.dates.get(stream) if known else None
+            pins[stream] = SilverPin(version, None if full else _touched(before, dates), dates)
     unchanged = (
         not full
         and known is not None
@@ -123,22 +124,20 @@ def latest_version(path: str) -> int:
     """Newest committed version of a Delta table."""
     from deltalake import DeltaTable
 
-    return int(DeltaTable(path, without_files=True).version())
+    return int(DeltaTable(path).version())
 
 
-def date_fingerprints(path: str, version: int) -> dict[str, str]:
+def date_fingerprints(connection: "DuckDBPyConnection", path: str, version: int) -> dict[str, str]:
     """For each event date, a hash over its data files and how many rows of each are deleted.
 
     Data files never change and deleted rows only grow in number, so equal fingerprints mean equal rows, whatever wrote
     them: merge, backfill, correction or erasure. Only the Delta log is read.
     """
     files: dict[str, list[str]] = {}
-    with delta_connection() as connection:
-        rows = connection.execute(
-            "select partitions['event_date'], data_file, coalesce(delete_count, 0)"
-            " from delta_list_files(?, version => ?, delete_count => true)",
-            [path, version],
-        ).fetchall()
+    rows = connection.execute(
+        "select partitions['event_date'], data_file, coalesce(delete_count, 0)"  # noqa: S608 - our own path, quoted
+        f" from delta_list_files({literal(path)}, version => {version}, delete_count => true)"
+    ).fetchall()
     for day, file, deleted in rows:
         files.setdefault(str(day), []).append(f"{Path(file).name}:{deleted}")
     return {
@@ -204,25 +203,40 @@ def read_record(gold: Path) -> BuildRecord | None:
 def write_record(connection: "DuckDBPyConnection", plan: BuildPlan, *, built_at: datetime, invocation_id: str) -> None:
     """Write the build into the gold file itself, so that file and record can never disagree."""
     connection.execute(RECORD_TABLES)
-    common = [built_at.astimezone(UTC).replace(tzinfo=None), plan.lake_id]
-    rows = [
+    common = [built_at.astimezone(UTC).replace(tzinfo=None).isoformat(), plan.lake_id]
+    pins: list[tuple[str | None, SilverPin | None]] = [*plan.pins.items()] or [(None, None)]
+    _insert(
+        connection,
+        "_build",
         [
-            *common,
-            name,
-            pin.version,
-            None if pin.touched is None else len(pin.touched),
-            plan.mode,
-            plan.project,
-            invocation_id,
-        ]
-        for name, pin in plan.pins.items()
-    ]
-    rows = rows or [[*common, None, None, None, plan.mode, plan.project, invocation_id]]
-    connection.executemany("insert into _build values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            [
+                *common,
+                name,
+                None if pin is None else pin.version,
+                None if pin is None or pin.touched is None else len(pin.touched),
+                plan.mode,
+                plan.project,
+                invocation_id,
+            ]
+            for name, pin in pins
+        ],
+    )
     connection.execute("delete from _silver_files")
-    files = [[name, day, mark] for name, pin in plan.pins.items() for day, mark in pin.dates.items()]
-    if files:
-        connection.execute(
-            "insert into _silver_files select unnest(?), unnest(?), unnest(?)",
-            [[row[0] for row in files], [row[1] for row in files], [row[2] for row in files]],
-        )
+    _insert(
+        connection,
+        "_silver_files",
+        [[name, day, mark] for name, pin in plan.pins.items() for day, mark in pin.dates.items()],
+    )
+
+
+def literal(value: str | int | None) -> str:
+    """A value as SQL text. DuckDB's own parameters import pandas, which costs more than the whole statement."""
+    if value is None:
+        return "null"
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+
+
+def _insert(connection: "DuckDBPyConnection", table: str, rows: list[list[str | int | None]]) -> None:
+    if rows:
+        values = ", ".join(f"({', '.join(literal(cell) for cell in row)})" for row in rows)
+        connection.execute(f"insert into {table} values {values}")  # noqa: S608 - literals, quoted

@@ -1,0 +1,121 @@
+"""`lakehouse sql`: forms of the answer, what goes where, and errors that name the next step."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from typer.testing import CliRunner
+
+from lakehouse.cli.sql import app
+from lakehouse.errors import GoldMissingError, UsageError
+from lakehouse.lake.gold_plan import BuildPlan, write_record
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def gold(home: Path) -> Path:
+    path = home / "gold" / "gold.duckdb"
+    path.parent.mkdir()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create table sales_daily as select * from (values"
+            " (date '2026-01-01', 'Home, Garden', 12.50::decimal(18,2), null),"
+            " (date '2026-01-02', 'Books', 7.00::decimal(18,2), 'x')) t(event_date, category, net_amount, note)"
+        )
+        write_record(connection, BuildPlan("full", {}, "p", None), built_at=datetime.now(UTC), invocation_id="i")
+    return path
+
+
+def test_table_on_stdout_and_source_on_stderr(gold: Path) -> None:
+    result = runner.invoke(app, ["from sales_daily limit 1"])
+
+    assert result.exit_code == 0
+    assert "Home, Garden" in result.stdout
+    assert "source" not in result.stdout
+    assert result.stderr.startswith("source: gold, as of ")
+    assert "\x1b" not in result.output
+
+
+def test_machine_forms_hold_the_same_rows(gold: Path) -> None:
+    query = "from sales_daily order by event_date"
+    wanted = [
+        {"event_date": "2026-01-01", "category": "Home, Garden", "net_amount": 12.5, "note": None},
+        {"event_date": "2026-01-02", "category": "Books", "net_amount": 7.0, "note": "x"},
+    ]
+
+    assert json.loads(runner.invoke(app, [query, "--json"]).stdout) == wanted
+    lines = runner.invoke(app, [query, "-o", "jsonl"]).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == wanted
+    rows = list(csv.DictReader(io.StringIO(runner.invoke(app, [query, "-o", "csv"]).stdout)))
+    assert [row["category"] for row in rows] == ["Home, Garden", "Books"]
+    assert rows[0]["net_amount"] == "12.50"
+
+
+def test_query_from_stdin_and_from_a_file(gold: Path, tmp_path: Path) -> None:
+    file = tmp_path / "query.sql"
+    file.write_text("select count(*) as n from sales_daily;", encoding="utf-8")
+
+    assert runner.invoke(app, ["-", "--json"], input="select 1 as n").stdout.split() == [
+        "[",
+        "{",
+        '"n":',
+        "1",
+        "}",
+        "]",
+    ]
+    assert json.loads(runner.invoke(app, ["--file", str(file), "--json"]).stdout) == [{"n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["from sales_dayly"], "Did you mean 'sales_daily'"),
+        (["from nothing_like_it"], "Tables: sales_daily"),
+        (["select net_amuont from sales_daily"], "net_amount"),
+        (["selec 1"], "syntax error"),
+        (["drop table sales_daily"], "read-only"),
+        (["  ;"], "empty"),
+        ([], "No query"),
+        (["select 1", "--file", "x.sql"], "not both"),
+        (["--file", "/nowhere/x.sql"], "no readable file"),
+    ],
+)
+def test_a_wrong_question_is_one_clear_sentence(gold: Path, arguments: list[str], said: str) -> None:
+    result = runner.invoke(app, arguments)
+
+    assert isinstance(result.exception, UsageError)
+    assert said in result.exception.one_line()
+    assert "\n" not in result.exception.one_line()
+    assert result.stdout == ""
+
+
+def test_missing_gold_names_the_command(home: Path) -> None:
+    result = runner.invoke(app, ["select 1"])
+
+    assert isinstance(result.exception, GoldMissingError)
+    assert result.exception.fix == "lakehouse gold build"
+
+
+def test_live_layers_are_reached_by_name(home: Path) -> None:
+    for layer, number in (("silver", 3), ("quarantine", 1)):
+        write_deltalake(str(home / "lake" / layer / "sales"), pa.table({"n": range(number)}))
+
+    query = "select (select count(*) from sales) as s, (select count(*) from quarantine.sales) as q"
+    result = runner.invoke(app, [query, "--layer", "silver", "--json"])
+
+    assert json.loads(result.stdout) == [{"s": 3, "q": 1}]
+    assert "silver, live" in result.stderr
