@@ -18,6 +18,7 @@ from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_pl
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
+from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import judge, latest_per_key, silver_columns, winning_order
 
@@ -122,11 +123,10 @@ class SilverWriter:
         )
 
     def _judged(self, step: Step) -> "DataFrame":
-        days = ", ".join(f"DATE'{day}'" for day in step.days)
         bronze = (
             self._spark.read.format("delta")
             .load(self._paths.bronze(self._contract.name))
-            .where(f"arrival_date IN ({days}) AND batch > {step.after} AND batch <= {step.through}")
+            .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
         judged = judge(bronze, self._contract, step.generations)
         # Payloads of valid rows are not needed again; without them the materialised rows are half the size.
@@ -189,14 +189,13 @@ class SilverWriter:
 
 def merge_statement(contract: StreamContract, path: str, event_dates: list[str]) -> str:
     """The MERGE of one step: only the touched event dates are read; a row wins when it comes later in the order."""
-    dates = ", ".join(f"DATE'{day}'" for day in sorted(event_dates))
     keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
     order = winning_order(contract)
     newer = f"struct({', '.join(f's.`{c}`' for c in order)}) > struct({', '.join(f't.`{c}`' for c in order)})"
     update = f"WHEN MATCHED AND {newer} THEN UPDATE SET * " if contract.mode == "upsert" else ""
     return (
         f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
-        f"ON t.event_date IN ({dates}) AND t.event_date = s.event_date AND {keys} "
+        f"ON t.event_date IN ({date_list(sorted(event_dates))}) AND t.event_date = s.event_date AND {keys} "
         f"{update}WHEN NOT MATCHED THEN INSERT *"
     )
 

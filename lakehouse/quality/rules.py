@@ -4,14 +4,17 @@ A condition that evaluates to null (a missing value, a cast that failed) counts 
 does not pass.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+# Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
+DEFAULT_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Condition:
     holds: str
     severity: Severity
     description: str
-    tolerance: float = 0.0
+    tolerance: float = DEFAULT_TOLERANCE
 
 
 def rejecting_conditions(contract: StreamContract) -> list[Condition]:
@@ -78,10 +81,18 @@ def _type_conditions(contract: StreamContract) -> list[Condition]:
 
 def _presence_conditions(contract: StreamContract) -> list[Condition]:
     return [
-        Condition(f"{field.name}_present", f"(`{field.name}` IS NOT NULL)", "error", f"{field.name} is there.")
+        Condition(f"{field.name}_present", f"({_is_there(field)})", "error", f"{field.name} is there.")
         for field in contract.fields
         if is_required(contract, field)
     ]
+
+
+def _is_there(field: FieldSpec) -> str:
+    """SQL: there is a value, or a text that is no value of the type (then the type condition is the one that broke)."""
+    there = f"`{field.name}` IS NOT NULL"
+    if field.derive is not None:
+        return there
+    return f"{there} OR (_raw IS NOT NULL AND _raw[{quote(field.key)}] IS NOT NULL)"
 
 
 def _time_conditions(contract: StreamContract) -> list[Condition]:
@@ -115,3 +126,8 @@ def quote(text: str) -> str:
     """A Spark SQL string literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def date_list(days: Iterable[date | str]) -> str:
+    """Spark SQL date literals, comma-separated, for `IN (…)`."""
+    return ", ".join(f"DATE'{day}'" for day in days)

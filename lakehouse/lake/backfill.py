@@ -1,0 +1,182 @@
+"""Whole days: silver of an event date recomputed from bronze, bronze of an arrival day checked against the broker.
+
+Here: the second way to fill the same tables; its result equals the first (`lake.silver`). Not here: choosing days.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.bronze import midnight, today
+from lakehouse.lake.drain import drain
+from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.identity import require_lake
+from lakehouse.lake.ledger import current_version, last_plan, merged_through
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.reports import DayReport
+from lakehouse.lake.tables import ensure_tables
+from lakehouse.settings import Settings
+from lakehouse.transforms.events import judge, latest_per_key, silver_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def rebuild_silver(
+    contract: StreamContract,
+    settings: Settings,
+    days: list[date],
+    report: Callable[[DayReport], None] = lambda _: None,
+    *,
+    expected_lake: str | None = None,
+) -> list[DayReport]:
+    """Recompute event dates of silver from bronze and replace exactly those partitions, one commit per date.
+
+    Records that arrived in bronze but are not merged yet are included; merging them later changes nothing.
+
+    Raises:
+        SparkUnreachableError: Spark went away; days already reported are done.
+    """
+    paths = LakePaths.of(settings)
+    require_lake(paths, expected_lake)
+    spark = connect(settings.spark_remote)
+    done: list[DayReport] = []
+    try:
+        ensure_tables(spark, contract, paths)
+        for day in days:
+            done.append(_rebuild_day(spark, contract, paths, day))
+            report(done[-1])
+    finally:
+        spark.stop()
+        write_facts(paths, [_fact(entry) for entry in done])
+    return done
+
+
+def expected_silver(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, *, through: int, day: date | None = None
+) -> "DataFrame":
+    """What silver must hold after bronze batch `through`: the definition of silver, from bronze alone.
+
+    Args:
+        spark: A session.
+        contract: The stream.
+        paths: The lake.
+        through: Last bronze batch that counts.
+        day: Only this event date.
+    """
+    known = last_plan(paths.bronze(contract.name))
+    generations = known[0].generations if known else ()
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
+    if day is not None:
+        bronze = bronze.where(_arrival_window(contract, day))
+    valid = judge(bronze, contract, generations).where("_broken = ''")
+    if day is not None:
+        valid = valid.where(f"event_date = DATE'{day}'")
+    return latest_per_key(valid.select(*silver_columns(contract)), contract)
+
+
+def verify_bronze_day(
+    contract: StreamContract, settings: Settings, day: date, *, expected_lake: str | None = None
+) -> DayReport:
+    """Compare bronze of an arrival day with the broker; fill what is missing at its end; never rewrite.
+
+    Raises:
+        Stop: as `lake.drain.drain`.
+    """
+    began = time.monotonic()
+    paths = LakePaths.of(settings)
+    filled = 0
+    if day <= today():
+        summary = drain(
+            contract,
+            settings,
+            budget_seconds=settings.drain_budget_seconds,
+            idle_seconds=0,
+            day=day,
+            expected_lake=expected_lake,
+        )
+        filled = summary.bronze_rows
+    held = _bronze_rows(settings, paths.bronze(contract.name), day)
+    on_broker = _offsets_of_day(contract, settings, day)
+    note = f"{held:,} rows in bronze, {on_broker:,} offsets of that day on the broker, {filled:,} filled in just now"
+    return DayReport(
+        stream=contract.name,
+        day=day,
+        rows=held,
+        seconds=time.monotonic() - began,
+        note=note,
+        delta_version=current_version(paths.bronze(contract.name)),
+    )
+
+
+def _rebuild_day(spark: "SparkSession", contract: StreamContract, paths: LakePaths, day: date) -> DayReport:
+    began = time.monotonic()
+    known = last_plan(paths.bronze(contract.name))
+    silver = paths.silver(contract.name)
+    if known is None:
+        return DayReport(contract.name, day, 0, time.monotonic() - began, "bronze is empty; nothing to do")
+    metadata = {
+        "kind": "backfill",
+        "stream": contract.name,
+        "day": day.isoformat(),
+        "through": known[0].batch,
+        "merged_through": merged_through(silver),
+    }
+    with spark_errors():
+        rows = expected_silver(spark, contract, paths, through=known[0].batch, day=day)
+        (
+            rows.write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", f"event_date = DATE'{day}'")
+            .option("userMetadata", json.dumps(metadata))
+            .save(silver)
+        )
+        count = spark.read.format("delta").load(silver).where(f"event_date = DATE'{day}'").count()
+    return DayReport(
+        stream=contract.name,
+        day=day,
+        rows=count,
+        seconds=time.monotonic() - began,
+        note=f"recomputed from bronze through batch {known[0].batch}",
+        delta_version=current_version(silver),
+    )
+
+
+def _arrival_window(contract: StreamContract, day: date) -> str:
+    """SQL: the arrival days on which an event of this date can have come, as the contract's lateness allows."""
+    first = day - timedelta(days=1) - contract.lateness.future
+    condition = f"arrival_date >= DATE'{first}'"
+    if contract.lateness.past is not None:
+        last = day + timedelta(days=2) + contract.lateness.past
+        condition += f" AND arrival_date <= DATE'{last}'"
+    return condition
+
+
+def _bronze_rows(settings: Settings, path: str, day: date) -> int:
+    if current_version(path) is None:
+        return 0
+    spark = connect(settings.spark_remote)
+    try:
+        with spark_errors():
+            return int(spark.read.format("delta").load(path).where(f"arrival_date = DATE'{day}'").count())
+    finally:
+        spark.stop()
+
+
+def _offsets_of_day(contract: StreamContract, settings: Settings, day: date) -> int:
+    """Offsets that the broker still has of an arrival day; includes transaction markers."""
+    topic = contract.topic.name
+    with TopicReader(settings) as topics:
+        first = topics.offsets_at(topic, midnight(day))
+        last = topics.offsets_at(topic, midnight(day + timedelta(days=1)))
+    return sum(max(0, last[p] - first[p]) for p in first)
+
+
+def _fact(report: DayReport) -> Fact:
+    details = {"day": report.day.isoformat(), "note": report.note, "delta_version": report.delta_version}
+    return Fact(report.stream, "silver", "backfill", rows=report.rows, seconds=report.seconds, details=details)

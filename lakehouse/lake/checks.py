@@ -1,0 +1,179 @@
+"""How a stream's rules fare on given days, counted out of silver and quarantine in one pass each.
+
+Here: numbers per rule. Not here: what is blocked by them (`components`), judging single rows (`transforms.events`).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import Severity, StreamContract
+from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.quality.rules import (
+    DEFAULT_TOLERANCE,
+    MALFORMED,
+    NO_VALUE,
+    NOT_UTF8,
+    date_list,
+    rejecting_conditions,
+    warning_conditions,
+)
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_UNREADABLE = {
+    MALFORMED: "The value is a JSON object.",
+    NOT_UTF8: "The value is UTF-8 text.",
+    NO_VALUE: "The record has a value.",
+}
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule on the days asked for.
+
+    Attributes:
+        rule: Its name.
+        severity: `warn`, `error` or `fail`.
+        description: What it demands.
+        rows: Rows judged.
+        broken: Rows that broke it.
+        share: broken / rows; 0 when there are no rows.
+        tolerance: Share up to which broken rows do not block gold.
+        passed: No row broke it.
+        tolerated: The share is within the tolerance.
+    """
+
+    rule: str
+    severity: Severity
+    description: str
+    rows: int
+    broken: int
+    share: float
+    tolerance: float
+    passed: bool
+    tolerated: bool
+
+
+def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date] | None) -> list[RuleResult]:
+    """Count every rule of a stream.
+
+    Args:
+        contract: The stream.
+        settings: The lake.
+        days: Event dates for kept rows, arrival days for rejected ones (a rejected row may have no event date); None
+            means all days.
+
+    Raises:
+        SparkUnreachableError: nothing could be counted.
+    """
+    paths = LakePaths.of(settings)
+    if not table_exists(paths.silver(contract.name)):
+        return []
+    spark = connect(settings.spark_remote)
+    try:
+        with spark_errors():
+            kept, warned = _kept(spark, contract, paths, days)
+            rejected, by_reason = _rejected(spark, contract, paths, days)
+    finally:
+        spark.stop()
+    rows = kept + rejected
+    results = [
+        _result(name, "error", text, rows, by_reason.get(name, 0), DEFAULT_TOLERANCE)
+        for name, text in _UNREADABLE.items()
+    ]
+    for condition in rejecting_conditions(contract):
+        broken = by_reason.get(condition.name, 0)
+        results.append(_result(condition.name, "error", condition.description, rows, broken, condition.tolerance))
+    for condition in warning_conditions(contract):
+        broken = warned.get(condition.name, 0)
+        results.append(_result(condition.name, "warn", condition.description, kept, broken, 1.0))
+    for rule in contract.table_rules:
+        if rule.kind == "max_reject_share":
+            text = f"At most {rule.limit:.0%} of the rows are rejected."
+            results.append(_result(rule.name, rule.severity, text, rows, rejected, rule.limit, is_share=True))
+        else:
+            text = f"At least {rule.limit:g} valid rows."
+            missing = max(0, int(rule.limit) - kept)
+            results.append(_result(rule.name, rule.severity, text, max(rows, 1), missing, 0.0))
+    return results
+
+
+def days_with_broken_rules(contract: StreamContract, settings: Settings) -> dict[date, int]:
+    """Arrival days with more rejected rows than the default tolerance allows: rejected rows per day.
+
+    Raises:
+        SparkUnreachableError: nothing could be counted.
+    """
+    paths = LakePaths.of(settings)
+    if not table_exists(paths.bronze(contract.name)):
+        return {}
+    spark = connect(settings.spark_remote)
+    try:
+        with spark_errors():
+            read = spark.read.format("delta").load(paths.bronze(contract.name)).groupBy("arrival_date").count()
+            bad = spark.read.format("delta").load(paths.quarantine(contract.name)).groupBy("arrival_date").count()
+            joined = (
+                bad.withColumnRenamed("count", "bad")
+                .join(read, "arrival_date")
+                .where(f"bad > {DEFAULT_TOLERANCE} * count")
+            )
+            return {row["arrival_date"]: row["bad"] for row in joined.collect()}
+    finally:
+        spark.stop()
+
+
+def _kept(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date] | None
+) -> tuple[int, dict[str, int]]:
+    conditions = warning_conditions(contract)
+    counts = [f"count_if(NOT coalesce({c.holds}, false)) AS `{c.name}`" for c in conditions]
+    silver = spark.read.format("delta").load(paths.silver(contract.name)).where(_within("event_date", days))
+    row = silver.selectExpr("count(*) AS _rows", *counts).collect()[0]
+    return row["_rows"], {c.name: row[c.name] for c in conditions}
+
+
+def _rejected(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date] | None
+) -> tuple[int, dict[str, int]]:
+    table = spark.read.format("delta").load(paths.quarantine(contract.name)).where(_within("arrival_date", days))
+    groups = table.groupBy("reasons").count().collect()
+    by_reason: dict[str, int] = {}
+    for group in groups:
+        for reason in group["reasons"]:
+            by_reason[reason] = by_reason.get(reason, 0) + group["count"]
+    return sum(group["count"] for group in groups), by_reason
+
+
+def _within(column: str, days: list[date] | None) -> str:
+    if days is None:
+        return "true"
+    return f"{column} IN ({date_list(days)})" if days else "false"
+
+
+def _result(
+    rule: str,
+    severity: Severity,
+    description: str,
+    rows: int,
+    broken: int,
+    tolerance: float,
+    *,
+    is_share: bool = False,
+) -> RuleResult:
+    share = broken / rows if rows else 0.0
+    tolerated = share <= tolerance
+    return RuleResult(
+        rule=rule,
+        severity=severity,
+        description=description,
+        rows=rows,
+        broken=broken,
+        share=share,
+        tolerance=tolerance,
+        passed=tolerated if is_share else broken == 0,
+        tolerated=tolerated,
+    )

@@ -1,0 +1,170 @@
+"""Bronze against its own plans and against the broker: contiguous, nothing twice, nothing missing.
+
+Here: three comparisons and the words for what they find. Not here: repairing.
+"""
+
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.kafka.offsets import TopicState
+from lakehouse.kafka.timestamps import visible_offsets
+from lakehouse.lake.ledger import Commit, Plan, commits
+from lakehouse.lake.proofs.finding import Finding
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_NAMED = 5
+
+
+class _Holding(NamedTuple):
+    """What bronze has of one partition of one topic."""
+
+    rows: int
+    distinct: int
+    first: int
+    last: int
+
+
+def prove_bronze(
+    bronze: "DataFrame", contract: StreamContract, settings: Settings, path: str, state: TopicState
+) -> list[Finding]:
+    """Everything that is wrong with a stream's bronze table; empty when it holds exactly what was planned.
+
+    Args:
+        bronze: The table.
+        contract: The stream.
+        settings: For reading single offsets from the broker.
+        path: Address of the table.
+        state: What the broker holds now.
+    """
+    history = [(Plan.from_metadata(c.metadata), c) for c in commits(path) if c.metadata.get("kind") == "bronze"][::-1]
+    plans = [plan for plan, _ in history]
+    return [
+        *_contiguity(contract.name, plans),
+        *_batch_counts(bronze, contract.name, history),
+        *_identities(bronze, contract, settings, plans, state),
+    ]
+
+
+def _contiguity(stream: str, plans: list[Plan]) -> list[Finding]:
+    findings = []
+    for before, after in itertools.pairwise(plans):
+        if after.batch != before.batch + 1:
+            findings.append(Finding(stream, "contiguity", f"batch {after.batch} follows batch {before.batch}"))
+        if after.topic_id != before.topic_id:
+            continue
+        for partition, end in before.end.items():
+            start = after.start.get(partition)
+            if start != end:
+                text = f"batch {before.batch} ends at {end}, batch {after.batch} starts at {start}"
+                findings.append(Finding(stream, "contiguity", f"partition {partition}: {text}"))
+    return findings
+
+
+def _batch_counts(bronze: "DataFrame", stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:
+    """Rows per batch in the table against the rows that its commit wrote."""
+    held = {row["batch"]: row["count"] for row in bronze.groupBy("batch").count().collect()}
+    findings = []
+    for plan, commit in history:
+        written = int(commit.metrics.get("numOutputRows", 0))
+        rows = held.get(plan.batch, 0)
+        if rows != written:
+            findings.append(
+                Finding(stream, "bronze", f"batch {plan.batch}: {written} rows were committed, {rows} are there")
+            )
+    return findings
+
+
+def _identities(
+    bronze: "DataFrame", contract: StreamContract, settings: Settings, plans: list[Plan], state: TopicState
+) -> list[Finding]:
+    """Each offset that was read and is visible is there once."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    held = {
+        (row["topic_id"], row["partition"]): _Holding(row["rows"], row["distinct"], row["first"], row["last"])
+        for row in bronze.groupBy("topic_id", "partition")
+        .agg(
+            F.count("*").alias("rows"),
+            F.countDistinct("offset").alias("distinct"),
+            F.min("offset").alias("first"),
+            F.max("offset").alias("last"),
+        )
+        .collect()
+    }
+    findings: list[Finding] = []
+    for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
+        mine = held.get((topic_id, partition), _Holding(0, 0, start, start - 1))
+        part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
+        if mine.rows > mine.distinct:
+            findings += _doubled(part, contract.name, partition)
+        if mine.distinct < end - start:
+            missing = _missing(part, start, end)
+            still_there = topic_id == state.topic_id
+            findings += _lost(contract, settings, partition, missing, state.start.get(partition, 0), still_there)
+    return findings
+
+
+def _read_ranges(plans: list[Plan]) -> dict[tuple[str, int], tuple[int, int]]:
+    """`{(topic id, partition): (first offset, end)}` that all plans together have read."""
+    ranges: dict[tuple[str, int], tuple[int, int]] = {}
+    for plan in plans:
+        for partition, end in plan.end.items():
+            first = ranges.get((plan.topic_id, partition), (plan.start[partition], 0))[0]
+            ranges[plan.topic_id, partition] = (first, end)
+    return ranges
+
+
+def _doubled(part: "DataFrame", stream: str, partition: int) -> list[Finding]:
+    twice = part.groupBy("offset").count().where("count > 1").orderBy("offset").limit(_NAMED).collect()
+    return [
+        Finding(stream, "bronze", f"partition {partition}, offset {row['offset']} is there {row['count']} times")
+        for row in twice
+    ]
+
+
+def _missing(part: "DataFrame", start: int, end: int) -> list[tuple[int, int]]:
+    """Ranges `[a, b)` within `[start, end)` of which no row is there."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+    from pyspark.sql.window import Window
+
+    before = F.lag("offset", 1, start - 1).over(Window.orderBy("offset"))
+    holes = part.select("offset").distinct().withColumn("before", before).where("offset > before + 1").collect()
+    ranges = [(row["before"] + 1, row["offset"]) for row in holes]
+    newest = part.agg(F.max("offset")).collect()[0][0]
+    tail = start if newest is None else newest + 1
+    return [*ranges, (tail, end)] if tail < end else ranges
+
+
+def _lost(
+    contract: StreamContract,
+    settings: Settings,
+    partition: int,
+    missing: list[tuple[int, int]],
+    earliest: int,
+    still_there: bool,
+) -> list[Finding]:
+    """Of the missing ranges, what the broker still shows to a read_committed reader: those rows were lost.
+
+    Offsets of transaction markers and aborted records are missing by right. What the broker no longer has cannot be
+    told apart from them; the count per batch covers that case.
+    """
+    findings = []
+    for first, end in missing:
+        begin = max(first, earliest)
+        if not still_there or begin >= end:
+            continue
+        visible = visible_offsets(settings, contract.topic.name, partition, begin, end)
+        findings += [
+            Finding(
+                contract.name, "bronze", f"partition {partition}, offset {offset} is on the broker but not in bronze"
+            )
+            for offset in visible[:_NAMED]
+        ]
+        if len(visible) > _NAMED:
+            rest = len(visible) - _NAMED
+            findings.append(Finding(contract.name, "bronze", f"partition {partition}: {rest} more offsets are missing"))
+    return findings

@@ -1,0 +1,137 @@
+"""The proof: from the lake and the broker alone, was anything lost or doubled from Kafka to gold?
+
+Here: putting the proofs of each layer together. Not here: what each layer must satisfy (`lake.proofs`).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.errors import LogDamagedError
+from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.gold import gold_path
+from lakehouse.lake.identity import read_lake_id
+from lakehouse.lake.ledger import current_version, last_commit_of, last_plan
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs.bronze import prove_bronze
+from lakehouse.lake.proofs.finding import Finding
+from lakehouse.lake.proofs.gold import prove_gold
+from lakehouse.lake.proofs.silver import prove_silver
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class StreamProof:
+    """One stream's accounts. Everything is counted in rows.
+
+    Attributes:
+        stream: Its name.
+        waiting: Offsets on the broker that are not read yet.
+        bronze: Rows in bronze that silver has judged.
+        unmerged: Bronze rows that silver has not judged yet.
+        silver: Rows in silver.
+        quarantined: Rejected rows.
+        repeats: Valid rows that another row of the same key superseded.
+        gold_version: Silver version that gold was built from; None when it was not.
+        silver_version: Silver's version that was looked at.
+    """
+
+    stream: str
+    waiting: int
+    bronze: int
+    unmerged: int
+    silver: int
+    quarantined: int
+    repeats: int
+    gold_version: int | None
+    silver_version: int | None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The verdict. `ok` only when no proof found anything."""
+
+    lake_id: str | None
+    proofs: list[StreamProof] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+
+def verify(
+    settings: Settings, streams: list[StreamContract], on_progress: Callable[[str], None] = lambda _: None
+) -> VerifyReport:
+    """Prove the streams one by one. Writes nothing.
+
+    Args:
+        settings: Lake, brokers, Spark, gold.
+        streams: What to prove.
+        on_progress: Told what is being looked at.
+
+    Raises:
+        BrokerUnreachableError, SparkUnreachableError: the question could not be asked.
+        LogDamagedError: a Delta log cannot be read.
+    """
+    began = time.monotonic()
+    paths = LakePaths.of(settings)
+    proofs: list[StreamProof] = []
+    findings: list[Finding] = []
+    spark = connect(settings.spark_remote)
+    try:
+        with TopicReader(settings) as topics, spark_errors():
+            for contract in streams:
+                on_progress(contract.name)
+                proof, found = _prove(spark, contract, settings, paths, topics)
+                proofs.append(proof)
+                findings += found
+    finally:
+        spark.stop()
+    return VerifyReport(read_lake_id(paths), proofs, findings, time.monotonic() - began)
+
+
+def _prove(
+    spark: "SparkSession", contract: StreamContract, settings: Settings, paths: LakePaths, topics: TopicReader
+) -> tuple[StreamProof, list[Finding]]:
+    state = topics.state(contract.topic.name)
+    path = paths.bronze(contract.name)
+    known = last_plan(path)
+    if known is None:
+        waiting = sum(state.end[p] - state.start[p] for p in state.end)
+        return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
+    bronze = spark.read.format("delta").load(path)
+    findings = prove_bronze(bronze, contract, settings, path, state)
+    waiting = sum(max(0, end - known[0].end.get(p, 0)) for p, end in state.end.items())
+    merged = last_commit_of(paths.silver(contract.name), "silver")
+    through = -1 if merged is None else int(merged.metadata["through"])
+    unmerged = bronze.where(f"batch > {through}").count() if through < known[0].batch else 0
+    version = current_version(paths.silver(contract.name))
+    if version is None:
+        raise LogDamagedError(
+            f"Stream {contract.name} has bronze but no silver table.",
+            why="A drain makes both before its first batch; somebody removed silver.",
+            fix=f"lakehouse drain {contract.name}",
+        )
+    silver = prove_silver(spark, contract, paths, through=through, version=version)
+    gold = prove_gold(spark, contract, paths, gold_path(settings))
+    proof = StreamProof(
+        stream=contract.name,
+        waiting=waiting,
+        bronze=silver.bronze_rows,
+        unmerged=unmerged,
+        silver=silver.silver_rows,
+        quarantined=silver.quarantine_rows,
+        repeats=silver.repeats,
+        gold_version=gold.silver_version,
+        silver_version=version,
+    )
+    return proof, [*findings, *silver.findings, *gold.findings]
