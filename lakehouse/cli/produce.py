@@ -5,6 +5,7 @@ Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`
 
 import random
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -205,13 +206,9 @@ def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: boo
     from lakehouse.sources.event_check import broken_promises
     from lakehouse.sources.sales import SalesGenerator
 
-    contract = load_stream("sales")
-    generator = SalesGenerator(seed=seed)
-    wrong = [
-        (event.value.decode(), broken)
-        for event, _ in zip(generator, range(_CHECKED_EVENTS), strict=False)
-        if (broken := broken_promises(contract, event.value))
-    ]
+    values = [event.value for event in islice(SalesGenerator(seed=seed), _CHECKED_EVENTS)]
+    broken = broken_promises(load_stream("sales"), values)
+    wrong = [(value.decode(), names) for value, names in zip(values, broken, strict=True) if names]
     result = {
         "brokers": options.settings.kafka_bootstrap_servers,
         "topic": options.topic,

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lakehouse.errors import UsageError
 
@@ -85,29 +86,32 @@ def to_json(event: dict[str, str | int]) -> bytes:
 
 def _rows(path: Path) -> Iterator[tuple[list[str], list[str] | None]]:
     """The columns with None once, then with each row."""
-    line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
-            columns = next(reader, [])
-            _check_columns(path, columns)
-            yield columns, None
-            for row in reader:
-                line = reader.line_num
-                if not row:
-                    continue
-                if len(row) != len(columns):
-                    raise UsageError(
-                        f"{path}:{line}: {len(row)} values, but the file has {len(columns)} columns.",
-                        fix="Correct the line; nothing of this file was sent.",
-                    )
-                yield columns, row
-    except csv.Error as error:
-        raise UsageError(f"{path}:{line + 1}: no regular CSV: {error}.", fix="Correct the line.") from error
+            yield from _regular_rows(path, reader)
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path}:{_line_of_bad_byte(path)}: no UTF-8 ({error.reason}).", fix="Convert the file to UTF-8."
         ) from error
+
+
+def _regular_rows(path: Path, reader: Any) -> Iterator[tuple[list[str], list[str] | None]]:
+    try:
+        columns: list[str] = next(reader, [])
+        _check_columns(path, columns)
+        yield columns, None
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(columns):
+                raise UsageError(
+                    f"{path}:{reader.line_num}: {len(row)} values, but the file has {len(columns)} columns.",
+                    fix="Correct the line; nothing of this file was sent.",
+                )
+            yield columns, row
+    except csv.Error as error:
+        raise UsageError(f"{path}:{reader.line_num}: no regular CSV: {error}.", fix="Correct the line.") from error
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:

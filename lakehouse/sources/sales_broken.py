@@ -60,7 +60,7 @@ BROKEN_KINDS: dict[str, BrokenKind] = {
     "no_timestamp": BrokenKind("sale_timestamp", _without("sale_timestamp")),
     "negative_quantity": BrokenKind("quantity_positive", _negative_quantity),
     "net_total": BrokenKind("total_is_gross", _net_total),
-    "discount_in_percent": BrokenKind("discount_in_range", _changed(discount=10)),
+    "discount_in_percent": BrokenKind("discount_in_range", _changed(discount=5)),
     "unknown_category": BrokenKind("known_category", _changed(category="Misc")),
     "order_number": BrokenKind("order_id_is_uuid", _changed(order_id="ORDER-1")),
     "customer_number": BrokenKind("customer_id_format", _changed(customer_id="4711")),

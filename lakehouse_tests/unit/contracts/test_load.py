@@ -1,0 +1,101 @@
+"""A broken stream YAML is refused with file, line, field and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from lakehouse.contracts.load import load_stream, load_streams, parse_contract
+from lakehouse.errors import ContractError, UsageError
+
+GOOD = """\
+type: lakehouse.components.StreamComponent
+attributes:
+  name: orders
+  description: Orders of the shop.
+  topic: {name: orders, partitions: 3, retention: 7d}
+  owners: ["team:data"]
+  start: 2026-01-01
+  event_time: at
+  key: [id]
+  mode: upsert
+  fields:
+    - {name: id, type: string, description: Number of the order.}
+    - {name: at, type: timestamp, description: When it was placed.}
+    - {name: amount, type: "decimal(12,2)", description: What it cost.}
+  rules:
+    - {name: amount_positive, sql: "amount > 0", severity: error}
+  freshness: {warn: 10m, fail: 60m}
+"""
+PATH = Path("orders/defs.yaml")
+
+
+def test_the_good_one_loads() -> None:
+    assert parse_contract(GOOD, PATH).field_names == ["id", "at", "amount"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mode: upsert", "mood: upsert", "defs.yaml:10: mood: is no known field; allowed: name, description, topic,"),
+        ("mode: upsert", "mode: upset", "defs.yaml:10: mode: 'upset' is not allowed; allowed: 'append' or 'upsert'"),
+        ("key: [id]", "key: [idd]", "defs.yaml:9: key: idd is no field; allowed: id, at, amount"),
+        ("event_time: at", "event_time: when", "defs.yaml:8: event_time: when is no field; allowed: id, at, amount"),
+        ("event_time: at", "event_time: id", "defs.yaml:8: event_time: id must be of type timestamp, not string"),
+        (
+            "severity: error",
+            "severity: eror",
+            "defs.yaml:16: rules.0.severity: 'eror' is not allowed; allowed: 'warn',",
+        ),
+        ("severity: error", "sevrity: error", "defs.yaml:16: rules.0.sevrity: is no known field; allowed: name, sql,"),
+        ("type: string, d", "type: text, d", "defs.yaml:12: fields.0.type: 'text' is no field type; allowed: string,"),
+        (
+            "decimal(12,2)",
+            "decimal(2,12)",
+            "defs.yaml:14: fields.2.type: 'decimal(2,12)': a decimal has 1 to 38 digits",
+        ),
+        ("{name: at,", "{name: id,", "defs.yaml:11: fields: id appears twice"),
+        ("{name: at,", "{name: At,", "defs.yaml:13: fields.1.name: 'At' is not allowed"),
+        ("partitions: 3", "partitions: 0", "defs.yaml:5: topic.partitions: 0 is not allowed"),
+        (
+            "retention: 7d",
+            "retention: week",
+            "defs.yaml:5: topic.retention: 'week' is no duration; write a whole number",
+        ),
+        ("warn: 10m", "warn: 90m", "defs.yaml:17: freshness: freshness: warn must be shorter than fail"),
+        ('  owners: ["team:data"]\n', "", "defs.yaml:2: owners: is required"),
+        ("mode: upsert", "mode: [upsert", "defs.yaml:11: no valid YAML"),
+        ("StreamComponent", "StreemComponent", "defs.yaml:1: type is 'lakehouse.components.StreemComponent'; allowed:"),
+        ("attributes:", "attribute:", "defs.yaml:1: a stream file has `type:"),
+    ],
+)
+def test_each_mistake_is_named_with_line_and_allowed_values(old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ContractError) as caught:
+        parse_contract(GOOD.replace(old, new, 1), PATH)
+    assert message in caught.value.problem
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ContractError) as caught:
+        parse_contract(GOOD.replace("mode: upsert", "mood: x").replace("type: string", "type: text"), PATH)
+    assert [line.split(": ")[1] for line in caught.value.problem.splitlines()] == ["fields.0.type", "mood"]
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / "defs.yaml").write_text(text, encoding="utf-8")
+
+
+def test_two_streams_share_neither_name_nor_topic(tmp_path: Path) -> None:
+    _write(tmp_path, "a", GOOD)
+    _write(tmp_path, "b", GOOD.replace("name: orders\n", "name: orders2\n"))
+    with pytest.raises(ContractError, match="topic 'orders' already belongs to stream 'orders'"):
+        load_streams(tmp_path)
+    (tmp_path / "b" / "defs.yaml").write_text(GOOD, encoding="utf-8")
+    with pytest.raises(ContractError, match="stream name 'orders' is used twice"):
+        load_streams(tmp_path)
+
+
+def test_an_unknown_stream_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'sales'"):
+        load_stream("sale")
