@@ -1,0 +1,128 @@
+"""`lakehouse backfill`: recompute event dates of silver from bronze, as a recorded Dagster backfill where Dagster runs.
+
+Here: the command. Not here: the work (`lakehouse.lake.backfill`), talking to Dagster (`lakehouse.ops.dagster_api`).
+"""
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lakehouse.cli.console import err, print_json, print_table
+from lakehouse.errors import LakehouseError, UsageError
+
+if TYPE_CHECKING:
+    from lakehouse.contracts.model import StreamContract
+    from lakehouse.settings import Settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+class BackfillFailedError(LakehouseError):
+    """A backfill that Dagster ran did not end well."""
+
+    code = "BACKFILL_FAILED"
+
+
+@app.command()
+def backfill(
+    stream: str = typer.Argument(help="Name of the stream."),
+    first: str = typer.Option(..., "--from", help="First event date, YYYY-MM-DD (UTC)."),
+    last: str = typer.Option(..., "--to", help="Last event date, included."),
+    bronze: bool = typer.Option(False, "--bronze", help="Also compare these arrival days of bronze with the broker."),
+    direct: bool = typer.Option(False, "--direct", help="Do it here, even when Dagster runs; Dagster won't know."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until Dagster has finished."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be done."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
+) -> None:
+    """Recompute days of silver from bronze and replace them. Bronze is never rewritten.
+
+    Example: lakehouse backfill sales --from 2026-11-01 --to 2026-11-03
+    """
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.ops.dagster_api import find_dagster
+    from lakehouse.settings import load_settings
+
+    contract = load_stream(stream)
+    days = parse_days(first, last, start=contract.start, today=datetime.now(tz=UTC).date())
+    settings = load_settings()
+    url = None if direct else find_dagster(settings)
+    layers = ["bronze", "silver"] if bronze else ["silver"]
+    if dry_run:
+        how = f"as a backfill of Dagster at {url}" if url else "here, in this process"
+        plan = {"stream": stream, "layers": layers, "days": [day.isoformat() for day in days], "dagster": url}
+        err.print(f"would recompute {len(days)} days of {', '.join(layers)} {how}", soft_wrap=True)
+        if as_json:
+            print_json(plan)
+        return
+    result = _in_dagster(url, contract, layers, days, wait=wait) if url else _here(contract, settings, layers, days)
+    if as_json:
+        print_json(result)
+    elif url is None:
+        rows = [[r["layer"], r["day"], f"{r['rows']:,}", f"{r['seconds']:.1f} s", r["note"]] for r in result["days"]]
+        print_table("", ["table", "day", "rows", "took", "what"], rows)
+
+
+def parse_days(first: str, last: str, *, start: date, today: date) -> list[date]:
+    """The days from first to last, both included.
+
+    Raises:
+        UsageError: no date, wrong order, before the stream's start or in the future.
+    """
+    ends = []
+    for name, text in (("--from", first), ("--to", last)):
+        try:
+            ends.append(date.fromisoformat(text))
+        except ValueError as error:
+            raise UsageError(
+                f"{name} {text!r} is no date.", fix="Write it as YYYY-MM-DD, for example 2026-11-01."
+            ) from error
+    begin, end = ends
+    if begin > end:
+        raise UsageError(f"--from {begin} is later than --to {end}.", fix="Swap them.")
+    if begin < start or end > today:
+        raise UsageError(
+            f"{begin} to {end} is not within this stream's days.", fix=f"Choose days from {start} to {today} (UTC)."
+        )
+    return [begin + timedelta(days=offset) for offset in range((end - begin).days + 1)]
+
+
+def _in_dagster(
+    url: str, contract: "StreamContract", layers: list[str], days: list[date], *, wait: bool
+) -> dict[str, Any]:
+    from lakehouse.ops import dagster_api
+
+    keys = [[layer, contract.name] for layer in layers]
+    title = f"lakehouse backfill {contract.name} {days[0]} to {days[-1]}"
+    backfill_id = dagster_api.launch_backfill(url, keys, [day.isoformat() for day in days], title=title)
+    page = f"{url}/runs/b/{backfill_id}"
+    err.print(f"Dagster has it: {page}", soft_wrap=True)
+    result = {"backfill": backfill_id, "url": page, "days": [day.isoformat() for day in days], "status": "REQUESTED"}
+    if wait:
+        with err.status(f"recomputing {len(days)} days …"):
+            result["status"] = dagster_api.wait_for_backfill(url, backfill_id)
+        if result["status"] != "COMPLETED_SUCCESS":
+            raise BackfillFailedError(f"Backfill {backfill_id} ended {result['status']}.", fix=f"See {page}")
+        err.print(f"✓ {len(days)} days of {', '.join(layers)} of {contract.name}")
+    return result
+
+
+def _here(contract: "StreamContract", settings: "Settings", layers: list[str], days: list[date]) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from lakehouse.lake import backfill as work
+
+    done: list[dict[str, Any]] = []
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(contract.name, total=len(days) * len(layers))
+
+        def keep(layer: str, report: Any) -> None:
+            done.append({"layer": layer, **asdict(report)})
+            bar.advance(task)
+
+        if "bronze" in layers:
+            for day in days:
+                keep("bronze", work.verify_bronze_day(contract, settings, day))
+        work.rebuild_silver(contract, settings, days, lambda report: keep("silver", report))
+    return {"stream": contract.name, "days": done}
