@@ -16,5 +16,6 @@ def down() -> None:
     from lakehouse.engine.embedded import stack
     from lakehouse.settings import load_settings
 
-    stopped = stack.stop(load_settings())
+    with err.status("stopping … (the first time Java also writes its class archive: some seconds more)"):
+        stopped = stack.stop(load_settings())
     err.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

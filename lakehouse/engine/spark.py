@@ -62,7 +62,7 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         session = SparkSession.builder.remote(remote).create()
         # The default policy waits ten minutes for a dead server; a supervised one is back within seconds, and
         # our callers plan again by themselves.
-        session.client.set_retry_policies([DefaultPolicy(max_retries=6, max_backoff=2000)])
+        session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
         for key, value in SESSION_CONF.items():
             session.conf.set(key, value)
     return session

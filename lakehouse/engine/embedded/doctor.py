@@ -51,11 +51,10 @@ def examine(settings: Settings) -> list[Check]:
         check_state_folder,
         check_disk,
         check_memory,
-        *_port_checks(),
         check_stack,
         check_clock,
     ]
-    return [check(settings) for check in checks]
+    return [*(check(settings) for check in checks), *_check_ports(settings)]
 
 
 def check_python(_: Settings) -> Check:
@@ -179,13 +178,12 @@ def heap_bytes(size: str) -> int:
     return int(size[:-1]) * (1024**2 if size.endswith("m") else 1024**3)
 
 
-def _port_checks() -> list[Callable[[Settings], Check]]:
-    wanted = [
-        ("kafka", "kafka_port", "LAKEHOUSE_KAFKA_PORT"),
-        ("spark", "spark_port", "LAKEHOUSE_SPARK_PORT"),
-        ("dagster-webserver", "dagster_port", "LAKEHOUSE_DAGSTER_PORT"),
+def _check_ports(settings: Settings) -> list[Check]:
+    return [
+        check_port(settings, "kafka", settings.kafka_port, "LAKEHOUSE_KAFKA_PORT"),
+        check_port(settings, "spark", settings.spark_port, "LAKEHOUSE_SPARK_PORT"),
+        check_port(settings, "dagster-webserver", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT"),
     ]
-    return [lambda settings, row=row: check_port(settings, row[0], getattr(settings, row[1]), row[2]) for row in wanted]
 
 
 def check_port(settings: Settings, service: str, port: int, variable: str) -> Check:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from lakehouse.engine.embedded import jars
+from lakehouse.engine.embedded.class_archive import ClassArchive
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
 from lakehouse.engine.embedded.kafka import LOG4J
@@ -50,21 +51,34 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
     for folder in (home / "local", home / "warehouse", home / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
+    classes = class_path(settings)
+    module_options = ["-XX:+UseParallelGC", *SPARK_MODULE_OPTIONS]
+    own_options = settings.java_options.split()
+    archive = ClassArchive(
+        settings.cache_dir,
+        java,
+        classes,
+        module_options,
+        owner=str(settings.home),
+        # Somebody's experiment, or a test that must end at once, is no model for later starts.
+        may_record=not own_options,
+    )
+    archive_options = archive.java_options()
     return ServiceSpec(
         name=NAME,
         title=TITLE,
         command=[
             str(java.path),
             f"-Xmx{settings.spark_memory}",
-            "-XX:+UseParallelGC",
-            *SPARK_MODULE_OPTIONS,
-            *settings.java_options.split(),
+            *archive_options,
+            *module_options,
+            *own_options,
             f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
             f"-Djava.io.tmpdir={home / 'tmp'}",
             "-Duser.timezone=UTC",
             *(f"-D{key}={value}" for key, value in server_conf(home, port).items()),
             "-cp",
-            class_path(settings),
+            classes,
             MAIN_CLASS,
         ],
         cwd=str(home),
@@ -79,7 +93,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         log=str(log),
         output=str(settings.home / "logs" / "spark.out"),
         endpoint="SPARK_REMOTE",
-        stop_seconds=10,
+        stop_seconds=45 if any("AtExit" in option for option in archive_options) else 10,
     )
 
 

@@ -24,6 +24,7 @@ from lakehouse.settings import Settings
 MIN_FREE_BYTES = 1024**3
 READY_SECONDS = {kafka.NAME: 90.0, spark.NAME: 180.0, dagster_ui.WEBSERVER: 180.0, dagster_ui.DAEMON: 180.0}
 QUICK_ANSWER_SECONDS = 8.0
+SUPERVISOR_START_SECONDS = 10.0
 SUPERVISOR_STOP_SECONDS = 90.0
 TRIES_BEFORE_GIVING_UP = 2
 
@@ -69,24 +70,37 @@ def start(
     report = on_progress or (lambda _: None)
     files = StackFiles(settings.home)
     check_folder(settings.home)
+    wanted = list(services)
     with files.exclusive():
-        supervisor = files.supervisor()
-        if supervisor is None:
-            _clear_unhealthy(settings, files, report)
-        running = files.read_plan() if supervisor is not None or files.recorded() else []
-        specs = _plan(settings, files, list(services), running, report)
-        added = {spec.name for spec in specs} - {spec.name for spec in running}
-        files.write_plan(specs, owner_pid)
-        if supervisor is None:
-            _spawn_supervisor(settings, files)
-        elif added:
-            supervisor_process = supervisor.process()
-            if supervisor_process is not None:
-                _hang_up(supervisor_process.pid)
-        for spec in specs:
-            _wait_ready(settings, files, spec, report)
-        files.write_endpoints(specs)
+        try:
+            _start(settings, files, wanted, report, owner_pid)
+        except SupervisorGoneError:
+            # It was killed while we relied on it; a new one takes its services over.
+            _start(settings, files, wanted, report, owner_pid)
     return status(settings)
+
+
+class SupervisorGoneError(SetupError):
+    """The supervisor ended while a start was waiting for its services."""
+
+
+def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Report, owner_pid: int) -> None:
+    supervisor = files.supervisor()
+    if supervisor is None:
+        _clear_unhealthy(settings, files, report)
+    running = files.read_plan() if supervisor is not None or files.recorded() else []
+    specs = _plan(settings, files, wanted, running, report)
+    added = {spec.name for spec in specs} - {spec.name for spec in running}
+    files.write_plan(specs, owner_pid)
+    if supervisor is None:
+        _spawn_supervisor(settings, files)
+    elif added:
+        supervisor_process = supervisor.process()
+        if supervisor_process is not None:
+            _hang_up(supervisor_process.pid)
+    for spec in specs:
+        _wait_ready(settings, files, spec, report)
+    files.write_endpoints(specs)
 
 
 def stop(settings: Settings) -> list[str]:
@@ -280,8 +294,8 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
                 why=_last_words(spec),
                 fix=f"Read {spec.log} and {spec.output}; then: lakehouse doctor. `lakehouse down` stops the rest.",
             )
-        if files.supervisor() is None and time.monotonic() - began > 10:
-            raise SetupError("The supervisor ended.", fix=f"Read {files.supervisor_log}; then: lakehouse up")
+        if files.supervisor() is None and time.monotonic() - began > SUPERVISOR_START_SECONDS:
+            raise SupervisorGoneError("The supervisor ended.", fix=f"Read {files.supervisor_log}; then: lakehouse up")
         report(Progress(spec.title, "working", f"waiting, {time.monotonic() - began:.0f} s"))
         time.sleep(0.1)
 

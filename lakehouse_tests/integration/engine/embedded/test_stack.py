@@ -133,6 +133,7 @@ def test_frozen_service_without_supervisor_is_replaced(own, monkeypatch):
     os.kill(supervisor.pid, signal.SIGKILL)
     os.kill(frozen, signal.SIGSTOP)
     monkeypatch.setattr(stack, "QUICK_ANSWER_SECONDS", 3)
+    monkeypatch.setattr(stack, "SUPERVISOR_START_SECONDS", 4)
     stack.start(own, owner_pid=os.getpid())
     assert entry(own, "kafka").pid != frozen
     kafka.ask(entry(own, "kafka").url, 10)

@@ -1,0 +1,88 @@
+"""Class-data archives: Spark's classes, parsed once and mapped at every later start, which halves its start-up.
+
+Here: where archives lie, when one is recorded, when it may be used. Not here: command lines of services.
+The JVM ignores an archive that does not fit it; nothing here can stop a start.
+"""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from lakehouse.engine.embedded.java import Java
+
+MIN_JAVA = 21
+DUMP_TIMEOUT_SECONDS = 120
+
+
+class ClassArchive:
+    """The archive of one Java and one class path, in the user's cache.
+
+    Args:
+        cache_dir: The user's cache.
+        java: The Java that will use it.
+        class_path: Exactly as on the command line; an archive fits only this.
+        options: Module options of the command line; an archive fits only these.
+        owner: A name for the recording of this stack, so that two stacks do not write to one file.
+        may_record: Whether the next run may write the archive at its end, which takes it some seconds.
+    """
+
+    def __init__(
+        self, cache_dir: Path, java: Java, class_path: str, options: list[str], *, owner: str, may_record: bool
+    ) -> None:
+        self._java = java
+        self._may_record = may_record
+        self._class_path = class_path
+        self._options = options
+        key = _digest(java.version, str(java.path), class_path, *options)
+        folder = cache_dir / "class-archives" / key
+        self._base = folder / "base.jsa"
+        self._archive = folder / "spark.jsa"
+        self._draft = folder / f"spark-{_digest(owner)}.draft"
+
+    def java_options(self) -> list[str]:
+        """Options that use the archive, or that record one at the next clean stop; none when neither works."""
+        if self._java.major < MIN_JAVA or not self._make_base():
+            return []
+        self._promote()
+        if self._archive.is_file():
+            return [f"-XX:SharedArchiveFile={self._base}{os.pathsep}{self._archive}", "-Xshare:auto", "-Xlog:cds=off"]
+        record = [f"-XX:ArchiveClassesAtExit={self._draft}"] if self._may_record else []
+        return [f"-XX:SharedArchiveFile={self._base}", *record, "-Xlog:cds=off"]
+
+    def _make_base(self) -> bool:
+        # The wheel's JRE comes without its base archive and its folder may be read-only; so ours lies in the cache.
+        if self._base.is_file():
+            return True
+        try:
+            self._base.parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return False
+        draft = self._base.with_suffix(f".{os.getpid()}")
+        made = self._run([f"-XX:SharedArchiveFile={draft}", "-Xshare:dump"])
+        if made and draft.is_file():
+            draft.replace(self._base)
+        return self._base.is_file()
+
+    def _promote(self) -> None:
+        """Take over what the last run recorded, once Java itself has verified it to the last byte."""
+        if self._archive.is_file() or not self._draft.is_file():
+            return
+        checks = ["-Xshare:on", "-XX:+VerifySharedSpaces", *self._options, "-cp", self._class_path, "-version"]
+        if self._run([f"-XX:SharedArchiveFile={self._base}{os.pathsep}{self._draft}", *checks]):
+            self._draft.replace(self._archive)
+        else:
+            self._draft.unlink()
+
+    def _run(self, arguments: list[str]) -> bool:
+        try:
+            result = subprocess.run(
+                [str(self._java.path), *arguments], capture_output=True, timeout=DUMP_TIMEOUT_SECONDS, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+        return result.returncode == 0
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

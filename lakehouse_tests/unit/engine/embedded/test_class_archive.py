@@ -1,0 +1,64 @@
+"""Class archives: only a verified one is used, and a Java that cannot make one starts without."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from lakehouse.engine.embedded.class_archive import ClassArchive
+from lakehouse.engine.embedded.java import Java
+
+SCRIPT = """#!/bin/sh
+for argument in "$@"; do
+  case "$argument" in
+    -Xshare:dump) dump=1 ;;
+    -XX:SharedArchiveFile=*) file="${argument#*=}" ;;
+  esac
+done
+if [ -n "$dump" ]; then echo base > "$file"; exit 0; fi
+grep -q whole "${file##*:}"
+"""
+
+
+@pytest.fixture
+def java(tmp_path: Path) -> Java:
+    """Makes a base archive, and verifies an archive that says `whole`."""
+    path = tmp_path / "java"
+    path.write_text(SCRIPT, encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return Java(path, "21.0.8", "test")
+
+
+def archive(tmp_path: Path, java: Java, *, may_record: bool = True) -> ClassArchive:
+    return ClassArchive(tmp_path / "cache", java, "a.jar", [], owner="home", may_record=may_record)
+
+
+def recording(options: list[str]) -> Path:
+    return Path(next(option for option in options if "AtExit" in option).partition("=")[2])
+
+
+def test_first_run_records_and_the_next_uses_it(tmp_path, java):
+    draft = recording(archive(tmp_path, java).java_options())
+    draft.write_text("whole", encoding="utf-8")
+    options = archive(tmp_path, java).java_options()
+    assert any("spark.jsa" in option for option in options)
+    assert not any("AtExit" in option for option in options)
+
+
+def test_torn_recording_is_thrown_away_and_recorded_again(tmp_path, java):
+    draft = recording(archive(tmp_path, java).java_options())
+    draft.write_text("torn", encoding="utf-8")
+    options = archive(tmp_path, java).java_options()
+    assert not draft.exists()
+    assert recording(options) == draft
+
+
+def test_run_that_may_not_record_still_uses_the_base(tmp_path, java):
+    options = archive(tmp_path, java, may_record=False).java_options()
+    assert any("base.jsa" in option for option in options)
+    assert not any("AtExit" in option for option in options)
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "21.0.8"])
+def test_java_that_cannot_make_an_archive_starts_without(tmp_path, version):
+    assert archive(tmp_path, Java(tmp_path / "no-java", version, "test")).java_options() == []
