@@ -1,7 +1,7 @@
 """`lakehouse verify`: the proof that nothing was lost or doubled from Kafka to gold."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ app = typer.Typer()
 
 @app.command()
 def verify(
-    streams: list[str] = typer.Argument(None, help="Streams to prove; all when none is named."),
+    streams: Annotated[list[str] | None, typer.Argument(help="Streams to prove; all when none is named.")] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
     """Prove that nothing was lost or doubled, from Kafka to gold. Writes nothing.

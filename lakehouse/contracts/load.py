@@ -92,14 +92,11 @@ def explain(error: ValidationError, node: yaml.Node | None, path: Path) -> str:
     """Every mismatch on one line each: `file:line: field: what is wrong and what is allowed`."""
     lines = []
     for detail in error.errors():
-        location = tuple(
-            part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))
-        )
-        field = ".".join(str(part) for part in location)
-        message = _message(detail, location)
-        lines.append(
-            f"{path}:{_line(node, ('attributes', *location), message)}: {f'{field}: ' if field else ''}{message}"
-        )
+        location = tuple(part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-")))
+        for message in _message(detail, location).split("\n"):
+            place = location or _place(message)
+            name = ".".join(str(part) for part in location)
+            lines.append(f"{path}:{_line(node, ('attributes', *place))}: {f'{name}: ' if name else ''}{message}")
     return "\n".join(lines)
 
 
@@ -130,10 +127,13 @@ def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _line(node: yaml.Node | None, location: tuple[Any, ...], message: str = "") -> int:
-    """Line (from 1) of the deepest part of `location` that exists; cross-field messages start with their field."""
-    if location == ("attributes",) and ":" in message:
-        location = (*location, message.split(":", 1)[0])
+def _place(message: str) -> tuple[Any, ...]:
+    """The place that a message about the whole contract starts with: `rules.3.sql: …`."""
+    return tuple(int(part) if part.isdigit() else part for part in message.split(":", 1)[0].split("."))
+
+
+def _line(node: yaml.Node | None, location: tuple[Any, ...]) -> int:
+    """Line (from 1) of the deepest part of `location` that exists."""
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):

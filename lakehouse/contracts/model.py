@@ -1,4 +1,4 @@
-"""What a stream promises, as one model: topic, fields, rules, keys, freshness. Read from `defs/streams/<name>/defs.yaml`.
+"""What a stream promises, as one model: topic, fields, rules, keys, freshness. Read from `defs/streams/*/defs.yaml`.
 
 Here: the shape of the contract and the checks that need nothing but the contract. Not here: files and line numbers
 (`contracts.load`), schema renderings (`contracts.schemas`), SQL analysis by Spark (`quality.rules`).
@@ -9,6 +9,8 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from lakehouse.contracts.sql import sql_problem
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 TOPIC_NAME = r"^[a-zA-Z0-9._-]{1,200}$"
@@ -31,9 +33,7 @@ def parse_duration(value: object) -> timedelta:
         return value
     match = _DURATION.match(str(value).strip())
     if match is None:
-        raise ValueError(
-            f"{value!r} is no duration; write a whole number and s, m, h or d, for example 10m or 7d"
-        )
+        raise ValueError(f"{value!r} is no duration; write a whole number and s, m, h or d, for example 10m or 7d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -207,9 +207,7 @@ class StreamContract(_Strict):
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
-        problems += _duplicates(
-            "rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules]
-        )
+        problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
         reserved = [name for name in names if name == "event_date"]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
         for label, columns in (
@@ -227,9 +225,25 @@ class StreamContract(_Strict):
             problems.append(
                 f"event_time: {self.event_time} must be of type timestamp, not {self.field(self.event_time).type}"
             )
+        problems += self._sql_problems()
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
+
+    def _sql_problems(self) -> list[str]:
+        """What is wrong with the SQL in this contract, each with the place it stands at."""
+        names = self.field_names
+        found = [(f"rules.{i}.sql", sql_problem(rule.sql, names)) for i, rule in enumerate(self.rules)]
+        for i, field in enumerate(self.fields):
+            if field.parse is not None:
+                found.append((f"fields.{i}.parse", sql_problem(field.parse, ["value"])))
+            if field.derive is not None:
+                found.append((f"fields.{i}.derive", sql_problem(field.derive, names)))
+        for i, wanted in enumerate(self.reconcile):
+            for part, texts in (("by", wanted.by), ("totals", wanted.totals)):
+                for name, text in texts.items():
+                    found.append((f"reconcile.{i}.{part}.{name}", sql_problem(text, [*names, "event_date"])))
+        return [f"{place}: {problem}" for place, problem in found if problem is not None]
 
 
 def _duplicates(label: str, names: list[str]) -> list[str]:

@@ -50,6 +50,11 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
     return _judged(_typed(_read(bronze, generations), contract), contract)
 
 
+def typed(bronze: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """Parsed fields without any verdict: what the contract's rules may refer to."""
+    return _typed(_read(bronze, ()), contract)
+
+
 def silver_columns(contract: StreamContract) -> list[str]:
     """The columns of the silver table, in order."""
     return [*contract.field_names, "event_date", "_rescued", *PROVENANCE]
@@ -57,6 +62,7 @@ def silver_columns(contract: StreamContract) -> list[str]:
 
 def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
     generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
+    numbered = f"CASE topic_id {generation} END" if generations else "NULL"
     return bronze.selectExpr(
         "key",
         "value",
@@ -64,7 +70,7 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
         "timestamp AS _broker_time",
         "arrival_date",
         "topic_id AS _topic_id",
-        f"cast(CASE topic_id {generation} END AS int) AS _generation",
+        f"cast({numbered} AS int) AS _generation",
         "partition AS _partition",
         "offset AS _offset",
         "batch AS _batch",
