@@ -1,0 +1,119 @@
+"""The code location as a whole: it loads, stays light to import, and says what to do when something is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from lakehouse.contracts.load import load_streams
+from lakehouse.errors import SetupError
+from lakehouse.settings import PROJECT_ROOT, load_settings
+
+BUDGET = """
+import json, sys, time
+import dagster
+started = time.perf_counter()
+import lakehouse.definitions
+seconds = time.perf_counter() - started
+heavy = ["pyspark", "dbt", "confluent_kafka", "dagster_dbt", "deltalake", "duckdb", "pandas", "pyarrow"]
+print(json.dumps({"seconds": seconds, "loaded": [name for name in heavy if name in sys.modules]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    from lakehouse.definitions import build_defs
+    from lakehouse.engine.embedded.manifest import build_manifest
+
+    build_manifest(load_settings())
+    return build_defs()
+
+
+def test_importing_the_entry_point_is_cheap() -> None:
+    results = []
+    for _ in range(2):
+        process = subprocess.run([sys.executable, "-c", BUDGET], capture_output=True, text=True, check=True)
+        results.append(json.loads(process.stdout))
+    assert results[0]["loaded"] == []
+    assert min(result["seconds"] for result in results) <= 0.5
+
+
+def test_loading_does_not_import_clients_that_only_runs_need(definitions: dg.Definitions) -> None:
+    code = (
+        "import sys, lakehouse.definitions as d; d.build_defs();"
+        "print([n for n in ('pyspark', 'confluent_kafka', 'deltalake', 'boto3') if n in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
+
+
+def test_every_stream_reaches_gold(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for stream, contract in load_streams().items():
+        topic = dg.AssetKey(["kafka", contract.topic.name])
+        assert graph.get(dg.AssetKey(["bronze", stream])).parent_keys == {topic}
+        assert graph.get(dg.AssetKey(["silver", stream])).parent_keys == {dg.AssetKey(["bronze", stream])}
+        assert graph.get(dg.AssetKey(["silver", stream])).child_keys, f"nothing reads silver.{stream}"
+
+
+def test_every_sensor_is_on_from_the_start(definitions: dg.Definitions) -> None:
+    sensors = definitions.get_repository_def().sensor_defs
+    assert {f"{stream}_arrivals" for stream in load_streams()} | {"dbt_automation"} == {s.name for s in sensors}
+    assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in sensors)
+
+
+def test_every_table_has_an_owner_a_description_and_kinds(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        missing = [name for name in ("owners", "description", "kinds") if not getattr(spec, name)]
+        assert not missing, f"{spec.key.to_user_string()} has no {missing}"
+
+
+def test_resources_can_be_replaced() -> None:
+    from lakehouse.components import LakeResource
+    from lakehouse.definitions import build_defs
+
+    class Other(LakeResource):
+        pass
+
+    assert isinstance(build_defs(resources={"lake": Other()}).resources["lake"], Other)
+
+
+def test_a_missing_manifest_names_the_command(tmp_path: Path) -> None:
+    from lakehouse.defs.gold.assets import require_manifest
+
+    with pytest.raises(SetupError) as failure:
+        require_manifest(tmp_path / "manifest.json")
+    assert failure.value.fix == "lakehouse setup"
+
+
+def test_the_workspace_points_at_the_entry_point() -> None:
+    workspace = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (entry,) = workspace["load_from"]
+    assert entry["python_module"]["module_name"] == "lakehouse.definitions"
+
+
+def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text(
+        (PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        pools = instance.get_concurrency_config().pool_config
+        assert pools.default_pool_limit == 1
+        assert str(pools.pool_granularity) == "PoolGranularity.RUN"
+        assert not instance.telemetry_enabled
+        assert instance.run_monitoring_enabled
+
+
+def test_dg_check_works_in_the_project(definitions: dg.Definitions) -> None:
+    program = str(Path(sys.executable).with_name("dg"))
+    environment = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "yes", "PYTHONWARNINGS": "ignore"}
+    process = subprocess.run(
+        [program, "check", "defs"], cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert "All definitions loaded successfully" in process.stdout + process.stderr
