@@ -4,6 +4,7 @@ Here: reading positions from the broker. Not here: which offsets a batch takes (
 """
 
 import math
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import OffsetSpec
 
 _NO_MESSAGE_AT_OR_AFTER = -1
+_LOOK_AGAIN_SECONDS = 0.02
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -69,8 +71,13 @@ class TopicReader:
             TopicMissingError: naming the nearest topic.
         """
         known = self._known.get(topic) or self._describe(topic)
+        deadline = time.monotonic() + self._timeout
         while True:
-            start, end = self._start_and_end(topic, known[1])
+            try:
+                start, end = self._start_and_end(topic, known[1])
+            except _StaleMetadataError as error:
+                known = self._look_again(topic, error, deadline)
+                continue
             # A topic id never comes back. The same one before and after the offsets were read proves that they belong
             # to it, although the topic may be deleted and made anew at any moment.
             after = self._describe(topic)
@@ -93,14 +100,20 @@ class TopicReader:
         since = when.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
         # Kafka counts whole milliseconds: rounding down would include a message from before `when`.
         milliseconds = math.ceil(since.total_seconds() * 1000)
+        deadline = time.monotonic() + self._timeout
         partitions = self._describe(topic)[1]
-        # The end is asked first: a message that arrives between the two questions then counts as "not yet there".
-        end = self._listed(topic, partitions, OffsetSpec.latest())
-        found = self._listed(topic, partitions, OffsetSpec.for_timestamp(milliseconds))
-        return {
-            partition: end[partition] if offset == _NO_MESSAGE_AT_OR_AFTER else min(offset, end[partition])
-            for partition, offset in found.items()
-        }
+        while True:
+            try:
+                # The end is asked first: a message that arrives in between then counts as "not yet there".
+                end = self._answers(topic, self._asked(topic, partitions, OffsetSpec.latest()))
+                found = self._answers(topic, self._asked(topic, partitions, OffsetSpec.for_timestamp(milliseconds)))
+            except _StaleMetadataError as error:
+                partitions = self._look_again(topic, error, deadline)[1]
+                continue
+            return {
+                partition: end[partition] if offset == _NO_MESSAGE_AT_OR_AFTER else min(offset, end[partition])
+                for partition, offset in found.items()
+            }
 
     def commit_group(self, group: str, topic: str, offsets: dict[int, int]) -> None:
         """Show `offsets` (next to read) as the group's position, for lag tools only: nothing here reads them back.
@@ -159,8 +172,13 @@ class TopicReader:
         latest = self._asked(topic, partitions, OffsetSpec.latest())
         return self._answers(topic, earliest), self._answers(topic, latest)
 
-    def _listed(self, topic: str, partitions: list[int], spec: "OffsetSpec") -> dict[int, int]:
-        return self._answers(topic, self._asked(topic, partitions, spec))
+    def _look_again(self, topic: str, error: "_StaleMetadataError", deadline: float) -> tuple[str, list[int]]:
+        """Fetch leaders and partitions anew, shortly after the broker said that ours are out of date."""
+        if time.monotonic() > deadline:
+            raise error.explained from error
+        time.sleep(_LOOK_AGAIN_SECONDS)
+        self.topics()
+        return self._describe(topic)
 
     def _asked(self, topic: str, partitions: list[int], spec: "OffsetSpec") -> "dict[Any, Future[Any]]":
         from confluent_kafka import IsolationLevel, TopicPartition
@@ -173,8 +191,16 @@ class TopicReader:
         return futures
 
     def _answers(self, topic: str, futures: "dict[Any, Future[Any]]") -> dict[int, int]:
+        from confluent_kafka import KafkaException
+
         doing = f"reading the offsets of {topic}"
-        return {asked.partition: int(self._result(future, topic, doing).offset) for asked, future in futures.items()}
+        try:
+            return {asked.partition: int(future.result().offset) for asked, future in futures.items()}
+        except KafkaException as error:
+            explained = translate(error, self._settings, doing=doing, topic=topic)
+            if error.args[0].code() in _stale_codes():
+                raise _StaleMetadataError(explained) from error
+            raise explained from error
 
     def _result(self, future: "Future[Any]", topic: str, doing: str) -> Any:
         from confluent_kafka import KafkaException
@@ -183,6 +209,29 @@ class TopicReader:
             return future.result()
         except KafkaException as error:
             raise translate(error, self._settings, doing=doing, topic=topic) from error
+
+
+class _StaleMetadataError(Exception):
+    """The broker says that the client's view of the topic is out of date: it was moved, or deleted and made anew."""
+
+    def __init__(self, explained: LakehouseError) -> None:
+        super().__init__(explained.problem)
+        self.explained = explained
+
+
+def _stale_codes() -> set[int]:
+    from confluent_kafka import KafkaError
+
+    return {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+    }
 
 
 def read_topic_state(settings: Settings, topic: str, *, timeout_seconds: float = 10) -> TopicState:

@@ -1,0 +1,54 @@
+"""`lakehouse produce` refuses what is not possible in one sentence, before anything is sent."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CSV = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
+
+def _lakehouse(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lakehouse.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["sales", "--interval", "-1"], 2, "--interval -1 is not possible"),
+        (["sales", "--count", "0"], 2, "--count 0 is not possible"),
+        (["sales", "--bad-share", "2"], 2, "--bad-share 2 is no share"),
+        (["sales", "--from", "yesterday"], 2, "--from 'yesterday' is no time"),
+        (["sales", "--from", "2026-01-01"], 2, "need --count"),
+        (["sales", "--config", "none.json"], 2, "none.json cannot be read"),
+        (["sales", "--brokers", "localhost"], 2, "no host:port"),
+        (["sales", "--count", "1"], 1, "No Kafka broker answers at 127.0.0.1:1."),
+        (["sales", "--check"], 1, "No Kafka broker answers at 127.0.0.1:1."),
+        (["files", "--stream", "retial", "--path", "."], 2, "Did you mean 'retail'?"),
+        (["files", "--stream", "retail", "--path", "none"], 2, "none does not exist"),
+        (["files", "--stream", "retail", "--path", ".", "--rate", "0"], 2, "--rate 0 is not possible"),
+    ],
+)
+def test_what_is_not_possible_is_told_in_one_sentence(arguments: list[str], code: int, words: str) -> None:
+    result = _lakehouse("produce", *arguments)
+    assert result.returncode == code
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) <= 3
+
+
+def test_a_malformed_file_stops_all_files_before_the_broker_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CSV + "1,2,3,4,5,6,7,8\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text(CSV + "1,2,3\n", encoding="utf-8")
+    result = _lakehouse("produce", "files", "--stream", "retail", "--path", str(tmp_path))
+    assert result.returncode == 2
+    assert "b.csv:2: 3 values, but the file has 8 columns" in result.stderr
