@@ -24,7 +24,7 @@ from lakehouse.settings import Settings
 MIN_FREE_BYTES = 1024**3
 READY_SECONDS = {kafka.NAME: 90.0, spark.NAME: 180.0, dagster_ui.WEBSERVER: 180.0, dagster_ui.DAEMON: 180.0}
 QUICK_ANSWER_SECONDS = 8.0
-SUPERVISOR_START_SECONDS = 10.0
+SUPERVISOR_START_SECONDS = 60.0
 SUPERVISOR_STOP_SECONDS = 90.0
 TRIES_BEFORE_GIVING_UP = 2
 
@@ -259,8 +259,13 @@ def is_healthy(spec: ServiceSpec, timeout_seconds: float) -> bool:
 
 
 def _spawn_supervisor(settings: Settings, files: StackFiles) -> None:
+    """Start the supervisor and wait until it has signed services.json: before that, the file tells of the last one.
+
+    Raises:
+        SupervisorGoneError: it ended, or did not sign within the time.
+    """
     with files.supervisor_log.open("ab") as output:
-        subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-m", "lakehouse.engine.embedded.supervisor", str(settings.home)],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -268,6 +273,15 @@ def _spawn_supervisor(settings: Settings, files: StackFiles) -> None:
             start_new_session=True,
             cwd=settings.home,
         )
+    deadline = time.monotonic() + SUPERVISOR_START_SECONDS
+    while (signed := files.supervisor()) is None or signed.pid != child.pid:
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise _gone(files)
+        time.sleep(0.05)
+
+
+def _gone(files: StackFiles) -> SupervisorGoneError:
+    return SupervisorGoneError("The supervisor ended.", fix=f"Read {files.supervisor_log}; then: lakehouse up")
 
 
 def _hang_up(pid: int) -> None:
@@ -294,8 +308,8 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
                 why=_last_words(spec),
                 fix=f"Read {spec.log} and {spec.output}; then: lakehouse doctor. `lakehouse down` stops the rest.",
             )
-        if files.supervisor() is None and time.monotonic() - began > SUPERVISOR_START_SECONDS:
-            raise SupervisorGoneError("The supervisor ended.", fix=f"Read {files.supervisor_log}; then: lakehouse up")
+        if files.supervisor() is None:
+            raise _gone(files)
         report(Progress(spec.title, "working", f"waiting, {time.monotonic() - began:.0f} s"))
         time.sleep(0.1)
 
