@@ -70,7 +70,7 @@ class Reader:
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
     def _loop(self) -> None:
-        while not self._end.wait(0.005):
+        while not self._end.wait(0.02):
             try:
                 [(lines, daily_lines)] = ask(
                     self._settings,

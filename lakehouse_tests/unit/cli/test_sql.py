@@ -12,9 +12,10 @@ import pytest
 from deltalake import write_deltalake
 from typer.testing import CliRunner
 
-from lakehouse.cli.sql import app
+from lakehouse.cli.sql import Layer, _interactive, app
 from lakehouse.errors import GoldMissingError, UsageError
 from lakehouse.lake.gold_plan import BuildPlan, write_record
+from lakehouse.settings import load_settings
 
 runner = CliRunner()
 
@@ -119,3 +120,25 @@ def test_live_layers_are_reached_by_name(home: Path) -> None:
 
     assert json.loads(result.stdout) == [{"s": 3, "q": 1}]
     assert "silver, live" in result.stderr
+
+
+def test_prompt_answers_statements_until_the_end_of_input(
+    gold: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["select category", "from sales_daily where net_amount < 10;", "", "from nowhere;"])
+
+    def read(prompt: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", read)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    _interactive(load_settings(), Layer.gold)
+
+    said = capsys.readouterr()
+    assert "Books" in said.out
+    assert "Home" not in said.out
+    assert "Table with name nowhere" in said.err
