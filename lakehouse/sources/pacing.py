@@ -1,6 +1,6 @@
-"""Sending at a chosen pace, and saying what pace was reached.
+"""Sending at a chosen pace.
 
-Here: when the next event is due. Not here: what is sent or how.
+Here: when the next event is due. Not here: what is sent, how, and what pace was reached (`sources.producer`).
 """
 
 import time
@@ -28,13 +28,10 @@ class Pacer:
         self._interval = interval
         self._clock = clock
         self._sleep = sleep
-        self._started = clock()
-        self._due = self._started
-        self._turns = 0
+        self._due = clock()
 
     def wait(self) -> None:
         """Return when the next turn is due. The first turn is due at once."""
-        self._turns += 1
         if self._interval == 0:
             return
         now = self._clock()
@@ -43,9 +40,3 @@ class Pacer:
         elif now - self._due > MAX_CATCH_UP_SECONDS:
             self._due = now - MAX_CATCH_UP_SECONDS
         self._due += self._interval
-
-    @property
-    def achieved_rate(self) -> float:
-        """Turns per second since the start; 0 before the first."""
-        elapsed = self._clock() - self._started
-        return self._turns / elapsed if elapsed > 0 else 0.0

@@ -103,17 +103,11 @@ class EventSender:
                     self._count_failure(error.str())
             self._producer.poll(_SLICE_SECONDS if batch else 0)
 
-    def settle(self, *, give_up: Callable[[], bool] = lambda: False) -> None:
-        """Wait until every queued message was acknowledged or has failed (at the latest after its delivery timeout).
-
-        Args:
-            give_up: Asked twice a second; when true, what is still queued counts as failed.
-        """
+    def settle(self) -> None:
+        """Wait until every queued message was acknowledged or has failed, at the latest after its delivery timeout."""
+        # In slices, so that a second Ctrl-C is heard in between.
         while self._producer.flush(_SLICE_SECONDS):
-            if give_up():
-                self._producer.purge()
-                self._producer.flush(_SLICE_SECONDS)
-                return
+            pass
 
     @property
     def waiting(self) -> int:
@@ -194,6 +188,8 @@ def run(
             report(
                 f"sent {sender.sent:,} · failed {sender.failed:,} · waiting {sender.waiting:,} · {rate:,.0f} events/s"
             )
+    if stop.is_set() and sender.waiting:
+        report(f"stopping: waiting for {sender.waiting:,} acknowledgements; Ctrl-C again leaves without them")
     sender.settle()
     return Summary(
         sent=sender.sent,

@@ -90,11 +90,3 @@ def test_a_signal_stops_flushes_and_counts() -> None:
 def test_an_endless_run_that_is_stopped_has_done_its_work() -> None:
     assert Summary(sent=5, failed=0, seconds=1).exit_code == 0
     assert Summary(sent=5, failed=1, seconds=1, interrupted=True).exit_code == 1
-
-
-def test_giving_up_counts_what_is_left_as_failed() -> None:
-    client = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
-    sender = EventSender(load_settings(), "t", client)
-    sender.send([(None, b"x")] * 4)
-    sender.settle(give_up=lambda: True)
-    assert (sender.sent, sender.failed) == (0, 4)
