@@ -6,11 +6,38 @@ Here: the model of a topic and the decisions. Not here: asking or changing a clu
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any, Literal, Protocol
 
 from lakehouse.errors import UsageError
 
 Kind = Literal["streaming", "batch", "events"]
+
+
+class TopicPromise(Protocol):
+    """The part of a contract's topic that is used here."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def partitions(self) -> int: ...  # noqa: D102
+    @property
+    def replication_factor(self) -> int: ...  # noqa: D102
+    @property
+    def retention(self) -> timedelta: ...  # noqa: D102
+    @property
+    def config(self) -> dict[str, str]: ...  # noqa: D102
+    @property
+    def dlq(self) -> str: ...  # noqa: D102
+
+
+class StreamPromise(Protocol):
+    """The part of a stream's contract that is used here; this package knows no contracts."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def topic(self) -> TopicPromise: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

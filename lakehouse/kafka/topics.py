@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lakehouse.errors import LakehouseError
 from lakehouse.kafka.client import admin_client, topic_missing, translate
 from lakehouse.kafka.offsets import TopicReader
-from lakehouse.kafka.topic_plan import ActualTopic, DesiredTopic, Profile, TopicChange, difference, fit
+from lakehouse.kafka.topic_plan import ActualTopic, DesiredTopic, Profile, StreamPromise, TopicChange, difference, fit
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,32 +22,6 @@ if TYPE_CHECKING:
 _MILLISECONDS_PER_SECOND = 1000
 _VISIBLE_SECONDS = 15
 _DEAD_LETTER_RETENTION = timedelta(days=30)
-
-
-class TopicPromise(Protocol):
-    """The part of a contract's topic that is used here."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def partitions(self) -> int: ...  # noqa: D102
-    @property
-    def replication_factor(self) -> int: ...  # noqa: D102
-    @property
-    def retention(self) -> timedelta: ...  # noqa: D102
-    @property
-    def config(self) -> dict[str, str]: ...  # noqa: D102
-    @property
-    def dlq(self) -> str: ...  # noqa: D102
-
-
-class StreamPromise(Protocol):
-    """The part of a stream's contract that is used here; this package knows no contracts."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def topic(self) -> TopicPromise: ...  # noqa: D102
 
 
 def desired_topics(streams: Mapping[str, StreamPromise] | Iterable[StreamPromise]) -> list[DesiredTopic]:
