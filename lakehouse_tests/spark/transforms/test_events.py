@@ -1,0 +1,119 @@
+"""Every kind of record that can arrive, and the verdict that it gets."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lakehouse.contracts.load import load_stream
+from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.lake.tables import BRONZE_COLUMNS
+from lakehouse.transforms.events import judge, latest_per_key, silver_columns
+from lakehouse_tests.streams import encode, sale
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+GOOD = sale(1, at=NOW)
+pytestmark = pytest.mark.spark
+
+
+def without(field: str) -> bytes:
+    return encode({key: value for key, value in GOOD.items() if key != field})
+
+
+CASES: dict[str, tuple[bytes | None, str]] = {
+    "good": (encode(GOOD), ""),
+    "tombstone": (None, "no_value"),
+    "empty": (b"", "malformed_json"),
+    "not_json": (b"hello", "malformed_json"),
+    "cut_off": (encode(GOOD)[:-9], "malformed_json"),
+    "array": (b"[" + encode(GOOD) + b"]", "malformed_json"),
+    "json_null": (b"null", "malformed_json"),
+    "not_utf8": (b"\xff\xfe" + encode(GOOD), "not_utf8"),
+    "deep": (b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "malformed_json"),
+    "wrong_type": (encode(GOOD | {"quantity": "three"}), "quantity_type,quantity_positive,total_is_gross"),
+    "object_for_number": (encode(GOOD | {"quantity": {"n": 1}}), "quantity_type,quantity_positive,total_is_gross"),
+    "huge_number": (
+        encode(GOOD).replace(b'"unit_price": ', b'"unit_price": 1e400, "was": '),
+        "unit_price_type,unit_price_positive,total_is_gross",
+    ),
+    "missing": (without("customer_id"), "customer_id_present,customer_id_format"),
+    "null_key": (encode(GOOD | {"order_id": None}), "order_id_present,order_id_is_uuid"),
+    "no_time": (
+        without("sale_timestamp"),
+        "sale_timestamp_present,event_time_not_in_future,event_time_not_too_old",
+    ),
+    "far_future": (encode(sale(1, at=NOW + timedelta(days=40))), "event_time_not_in_future"),
+    "year_1970": (encode(sale(1, at=datetime(1970, 1, 2, tzinfo=UTC))), "event_time_not_too_old"),
+    "two_rules": (
+        encode(GOOD | {"quantity": -1, "discount": 1.5}),
+        "quantity_positive,total_is_gross,discount_in_range",
+    ),
+    "unknown_category": (encode(GOOD | {"category": "Weapons"}), "known_category"),
+    "unknown_payment": (encode(GOOD | {"payment_method": "Barter"}), ""),
+    "extra_field": (encode(GOOD | {"loyalty": {"tier": 2}}), ""),
+    "repeated_field": (encode(GOOD)[:-1] + b', "store_location": "Boston"}', ""),
+}
+
+
+def rows(spark: "SparkSession", contract: StreamContract, values: list[bytes | None]) -> list[Any]:
+    raw = [
+        ("topic", 0, offset, NOW, 1, None, value, None, 0, NOW, "kafka://t", date(2026, 11, 20))
+        for offset, value in enumerate(values)
+    ]
+    bronze = spark.createDataFrame(raw, BRONZE_COLUMNS)
+    return judge(bronze, contract, ("topic",)).orderBy("_offset").collect()
+
+
+def test_each_kind_of_record_gets_its_verdict(spark: "SparkSession") -> None:
+    judged = rows(spark, load_stream("sales"), [value for value, _ in CASES.values()])
+    verdicts = dict(zip(CASES, (row["_broken"] for row in judged), strict=True))
+    assert verdicts == {name: wanted for name, (_, wanted) in CASES.items()}
+    by_name = dict(zip(CASES, judged, strict=True))
+    assert by_name["unknown_payment"]["_warned"] == "known_payment_method"
+    assert json.loads(by_name["extra_field"]["_rescued"]) == {"loyalty": '{"tier":2}'}
+    assert by_name["good"]["_rescued"] is None
+    assert by_name["repeated_field"]["store_location"] == "Boston"
+    assert by_name["good"]["event_date"] == date(2026, 11, 20)
+    assert str(by_name["good"]["unit_price"]) == f"{GOOD['unit_price']:.2f}"
+
+
+def test_own_parse_and_derived_fields(spark: "SparkSession") -> None:
+    sales = load_stream("sales")
+    text = FieldSpec(
+        name="quantity", type="integer", description="As text.", parse="regexp_replace(value, ' pcs$', '')"
+    )
+    twice = FieldSpec(name="twice", type="integer", description="Double.", derive="quantity * 2")
+    fields = [text if field.name == "quantity" else field for field in sales.fields]
+    contract = sales.model_copy(update={"fields": [*fields, twice]})
+    event = sale(3, at=NOW, quantity="2 pcs", unit_price=1.5, total_price=3.0)
+    good, bad = rows(spark, contract, [encode(event), encode(event | {"quantity": "two pcs"})])
+    assert (good["_broken"], good["quantity"], good["twice"]) == ("", 2, 4)
+    assert bad["_broken"] == "quantity_type,twice_present,quantity_positive,total_is_gross"
+
+
+def test_infinite_doubles_are_no_numbers(spark: "SparkSession") -> None:
+    sales = load_stream("sales")
+    loose = FieldSpec(name="score", type="double", description="Any number.", nullable=True)
+    contract = sales.model_copy(update={"fields": [*sales.fields, loose]})
+    events = [encode(GOOD | {"score": 1.5}), encode(GOOD)[:-1] + b', "score": 1e400}', encode(GOOD)]
+    assert [row["_broken"] for row in rows(spark, contract, events)] == ["", "score_type", ""]
+
+
+def test_the_latest_row_of_a_key_wins_whatever_the_order(spark: "SparkSession") -> None:
+    contract = load_stream("sales")
+    first = sale(5, at=NOW)
+    events = [first | {"store_location": place} for place in ("a", "b")] + [
+        sale(5, at=NOW - timedelta(minutes=5)) | {"store_location": "older"}
+    ]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        raw = [
+            ("topic", 0, offset, NOW, 1, None, encode(events[offset]), None, 0, NOW, "kafka://t", date(2026, 11, 20))
+            for offset in order
+        ]
+        judged = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",))
+        kept = latest_per_key(judged.select(*silver_columns(contract)), contract).collect()
+        assert [row["store_location"] for row in kept] == ["b"]

@@ -1,0 +1,59 @@
+"""The ledger reads Delta logs as they are on disk, and names a damaged commit instead of passing over it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import ForeignLakeError, LogDamagedError
+from lakehouse.lake.identity import ensure_lake_id, require_lake
+from lakehouse.lake.ledger import last_commit_of, last_plan, merged_through, read_commit
+from lakehouse.lake.paths import LakePaths
+
+
+def table(path: Path, metadata: list[dict[str, object] | None]) -> str:
+    """A Delta table of one column with one commit per entry."""
+    import pyarrow as pa
+    from deltalake import CommitProperties, write_deltalake
+
+    for entry in metadata:
+        text = {"userMetadata": json.dumps(entry)} if entry else {}
+        write_deltalake(str(path), pa.table({"x": [1]}), mode="append", commit_properties=CommitProperties(text))
+    return str(path)
+
+
+def test_the_last_plan_is_found_behind_other_commits(tmp_path: Path) -> None:
+    plan = {
+        "kind": "bronze", "stream": "s", "topic_id": "t", "batch": 4, "start": {"0": 1}, "end": {"0": 3},
+        "day": "2026-11-20", "writer": "w", "generations": ["t"],
+    }  # fmt: skip
+    path = table(tmp_path / "t", [plan, None, {"kind": "silver", "through": 9}, None])
+    known = last_plan(path)
+    assert known is not None
+    assert (known[0].batch, known[0].end, known[1].version) == (4, {0: 3}, 0)
+    assert merged_through(path) == 9
+
+
+def test_a_table_that_does_not_exist_has_no_history(tmp_path: Path) -> None:
+    assert last_plan(str(tmp_path / "none")) is None
+    assert merged_through(str(tmp_path / "none")) == -1
+
+
+@pytest.mark.parametrize("content", ["", '{"commitInfo": {"times'])
+def test_an_empty_or_torn_commit_is_named(tmp_path: Path, content: str) -> None:
+    path = Path(table(tmp_path / "t", [None, None]))
+    file = path / "_delta_log" / f"{1:020d}.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(LogDamagedError, match="Commit 1"):
+        read_commit(file)
+    with pytest.raises(LogDamagedError):
+        last_commit_of(str(path), "bronze")
+
+
+def test_a_lake_keeps_its_id_and_refuses_a_run_made_for_another(tmp_path: Path) -> None:
+    paths = LakePaths(str(tmp_path / "lake"))
+    made = ensure_lake_id(paths)
+    assert ensure_lake_id(paths) == made
+    assert require_lake(paths, made) == made
+    with pytest.raises(ForeignLakeError, match="another-id"):
+        require_lake(paths, "another-id")
