@@ -55,7 +55,7 @@ bench: setup ## Measure throughput, latency and memory into benchmarks/results/
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 docs: setup ## Build the static catalogue of gold
-	@$(BIN)/lakehouse gold --docs
+	@$(BIN)/lakehouse gold docs
 
 up: $(STAMP) ## Start the embedded Kafka broker and Spark server
 	@$(BIN)/lakehouse up $(ARGS)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.engine import spark as spark_client
 from lakehouse.engine.embedded import dagster_ui, jars, kafka, ports, processes, spark
 from lakehouse.engine.embedded.java import find_java
+from lakehouse.engine.embedded.readiness import is_healthy, last_words
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
 from lakehouse.engine.embedded.state import StackFiles
-from lakehouse.errors import LakehouseError, SetupError
+from lakehouse.errors import SetupError
 from lakehouse.settings import Settings
 
 MIN_FREE_BYTES = 1024**3
@@ -244,20 +244,6 @@ def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> N
         files.forget()
 
 
-def is_healthy(spec: ServiceSpec, timeout_seconds: float) -> bool:
-    """Does the service answer a real request within the time?"""
-    try:
-        if spec.name == kafka.NAME:
-            kafka.ask(spec.url, timeout_seconds)
-        elif spec.name == spark.NAME:
-            spark_client.ask(spec.url, timeout_seconds)
-        elif spec.name == dagster_ui.WEBSERVER:
-            return dagster_ui.ask(spec.url, timeout_seconds)
-    except LakehouseError:
-        return False
-    return True
-
-
 def _spawn_supervisor(settings: Settings, files: StackFiles) -> None:
     """Start the supervisor and wait until it has signed services.json: before that, the file tells of the last one.
 
@@ -305,25 +291,10 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
         if died or time.monotonic() - began > limit:
             raise SetupError(
                 f"{spec.title} {'keeps dying' if died else f'does not answer after {limit:.0f} s'}.",
-                why=_last_words(spec),
+                why=last_words(spec),
                 fix=f"Read {spec.log} and {spec.output}; then: lakehouse doctor. `lakehouse down` stops the rest.",
             )
         if files.supervisor() is None:
             raise _gone(files)
         report(Progress(spec.title, "working", f"waiting, {time.monotonic() - began:.0f} s"))
         time.sleep(0.1)
-
-
-def _last_words(spec: ServiceSpec) -> str:
-    """The last line that sounds like a reason, out of the service's own files."""
-    for name in (spec.log, spec.output):
-        path = Path(name)
-        if not path.is_file():
-            continue
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
-        telling = [
-            line for line in lines if "ERROR" in line or "FATAL" in line or "Exception" in line or "Error" in line
-        ]
-        if telling:
-            return telling[-1].strip()[:300]
-    return "Its log says nothing."
