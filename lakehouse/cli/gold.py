@@ -48,7 +48,7 @@ def docs(as_json: bool = _JSON) -> None:
 
     Example: lakehouse gold docs
     """
-    from lakehouse.lake.gold import build_docs
+    from lakehouse.lake.gold_docs import build_docs
 
     with err.status("Rendering the catalogue of gold …"):
         page = build_docs(load_settings())

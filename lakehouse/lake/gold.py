@@ -1,7 +1,7 @@
 """Building gold: dbt on a work file, then one atomic rename that analysts never notice.
 
-Here: the life of a build (lock, plan, dbt, record, publish), docs, addresses. Not here: how dbt runs (`lake.gold_dbt`),
-what a build reads (`lake.gold_plan`), what the marts say (`dbt_project/`).
+Here: the life of a build (lock, plan, dbt, record, publish), addresses. Not here: how dbt runs (`lake.gold_dbt`),
+what a build reads (`lake.gold_plan`), its catalogue (`lake.gold_docs`), what the marts say (`dbt_project/`).
 
 Every build starts from a copy of what is published and ends with a rename over it. So a build that fails or is killed
 leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
@@ -9,7 +9,6 @@ leaves nothing behind that a later one could trip over, and gold is always exact
 
 import fcntl
 import os
-import re
 import secrets
 import shutil
 import time
@@ -19,18 +18,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse.errors import GoldBuildError, GoldBusyError, GoldMissingError, UsageError
+from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake import gold_dbt, gold_plan
-from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode, literal
 from lakehouse.lake.identity import read_lake_id
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
 LOCK_TIMEOUT_SECONDS = 300.0
 _BELOW_MARTS = ("staging", "intermediate")
-_REMOTE = re.compile(
-    r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)\s*=\s*[\"']?((?:https?:)?//[^\"'\s>]+)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,13 @@ def gold_path(settings: Settings) -> Path:
 
 
 def work_path(settings: Settings) -> Path:
-    """The file that dbt writes to; it becomes the published one."""
+    """The file that dbt writes to."""
     return settings.home / "gold" / "build.duckdb"
+
+
+def fresh_path(settings: Settings) -> Path:
+    """The file that a build publishes, before its rename."""
+    return settings.home / "gold" / "publish.duckdb"
 
 
 def require_gold(settings: Settings) -> Path:
@@ -103,23 +104,32 @@ class GoldBuild:
     state: Path
 
     def publish(self, invocation_id: str) -> Path:
-        """Record the build in the work file, make it read-only and rename it over the published one.
+        """Record the build, copy the tables into a fresh file, make it read-only, rename it over the published one.
 
-        Readers that have the old file open keep it; whoever opens the path from now on gets the new one.
+        Fresh, because freed blocks of the work file still hold what was deleted from it, such as the views' SQL with
+        the key of the pseudonyms. Readers that have the old file open keep it; whoever opens the path from now on
+        gets the new one.
         """
         import duckdb
 
         work, gold = work_path(self.settings), gold_path(self.settings)
-        with duckdb.connect(str(work)) as connection:
-            # Their views name the work file's catalog and the lake's folder; neither means anything to an analyst.
+        fresh = fresh_path(self.settings)
+        fresh.unlink(missing_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"attach {literal(str(work))} as build")
+            connection.execute("use build")
+            # Their views name the lake's folder, which means nothing to an analyst.
             for schema in _BELOW_MARTS:
                 connection.execute(f"drop schema if exists {schema} cascade")
             gold_plan.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
-            connection.execute("checkpoint")
-        work.chmod(0o444)
-        _sync(work)
-        work.replace(gold)
+            connection.execute(f"attach {literal(str(fresh))} as gold")
+            connection.execute("copy from database build to gold")
+            connection.execute("checkpoint gold")
+        fresh.chmod(0o444)
+        _sync(fresh)
+        fresh.replace(gold)
         _sync(gold.parent)
+        remove_work_file(self.settings)
         return gold
 
 
@@ -200,7 +210,7 @@ def build(
         versions = {name: pin.version for name, pin in run.plan.pins.items()}
         touched = {name: None if pin.touched is None else len(pin.touched) for name, pin in run.plan.pins.items()}
         if run.plan.mode == "unchanged":
-            _remove_work_file(settings)
+            remove_work_file(settings)
             seconds = time.monotonic() - started
             return GoldReport(True, gold_path(settings), "unchanged", versions, touched, seconds=seconds)
         selection = ["--select", *select.split()] if select else []
@@ -224,45 +234,17 @@ def build(
     )
 
 
-def build_docs(settings: Settings) -> Path:
-    """Render the catalogue of gold (models, columns, lineage, tests) as one page that asks nothing of the network.
-
-    Returns:
-        `<home>/docs/dbt/index.html`.
-
-    Raises:
-        GoldBuildError: when dbt could not run, or the page would load something from elsewhere.
-    """
-    with building(settings, frozen=last_build(settings) is not None) as run:
-        try:
-            gold_dbt.run_dbt(["docs", "generate", "--static"], run.env, run.state)
-        finally:
-            _remove_work_file(settings)
-        page = run.state / "target" / "static_index.html"
-        remote = remote_references(page.read_text(encoding="utf-8"))
-        if remote:
-            raise GoldBuildError("The page would load from elsewhere.", why=", ".join(sorted(remote)))
-        target = settings.home / "docs" / "dbt" / "index.html"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(page, target)
-    return target
-
-
-def remote_references(html: str) -> set[str]:
-    """Addresses of other hosts that a page would load by itself: scripts, styles, images, frames."""
-    return set(_REMOTE.findall(html))
-
-
 def _prepare_work_file(settings: Settings, *, keep: bool) -> None:
-    _remove_work_file(settings)
+    remove_work_file(settings)
     if keep:
         shutil.copyfile(gold_path(settings), work_path(settings))
 
 
-def _remove_work_file(settings: Settings) -> None:
-    work = work_path(settings)
-    for path in (work, work.with_name(work.name + ".wal")):
+def remove_work_file(settings: Settings) -> None:
+    """Take the work file away; what is published stays."""
+    for path in (work_path(settings), fresh_path(settings)):
         path.unlink(missing_ok=True)
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
 
 
 def _pii_key(settings: Settings) -> str:

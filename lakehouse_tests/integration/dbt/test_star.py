@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
-from lakehouse.lake import gold, gold_dbt
+from lakehouse.lake import gold, gold_dbt, gold_docs
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.integration.dbt import silver
 
@@ -144,7 +144,9 @@ def test_no_customer_number_reaches_gold(lake_settings: Settings) -> None:
     assert len(keys) == 50
     guesses = {row[0] for row in duckdb.sql("select md5(printf('CUST_%05d', i)) from range(100) t(i)").fetchall()}
     assert not keys & guesses
-    assert b"CUST_000" not in gold.gold_path(lake_settings).read_bytes()
+    content = gold.gold_path(lake_settings).read_bytes()
+    assert b"CUST_000" not in content
+    assert (gold.gold_path(lake_settings).parent / "pii.key").read_bytes() not in content
 
 
 def test_nothing_changed_means_nothing_to_do(lake_settings: Settings) -> None:
@@ -242,12 +244,14 @@ def _abandon_a_build(settings: Settings) -> None:
 
 
 def test_docs_are_one_page_without_remote_requests(lake_settings: Settings) -> None:
-    page = gold.build_docs(lake_settings)
+    page = gold_docs.build_docs(lake_settings)
 
     html = page.read_text(encoding="utf-8")
+    key = (gold.gold_path(lake_settings).parent / "pii.key").read_text(encoding="utf-8")
+    assert key not in html
     assert page.name == "index.html"
     assert "fct_sales" in html
-    assert gold.remote_references(html) == set()
-    assert gold.remote_references('<script async src="https://cdn.example.com/x.js">') == {
+    assert gold_docs.remote_references(html) == set()
+    assert gold_docs.remote_references('<script async src="https://cdn.example.com/x.js">') == {
         "https://cdn.example.com/x.js"
     }
