@@ -68,7 +68,8 @@ def _field_column(contract: StreamContract, field: FieldSpec) -> dg.TableColumn:
     return dg.TableColumn(
         name=field.name,
         type=field.type,
-        description=field.description,
+        # Descriptions are shown as Markdown, where <NAME> would be taken for a tag and vanish.
+        description=field.description.replace("<", "\\<"),
         constraints=dg.TableColumnConstraints(
             nullable=field.nullable, unique=contract.unique == [field.name], other=notes
         ),
