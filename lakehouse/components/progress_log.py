@@ -29,14 +29,10 @@ class _Sum:
     duplicates: int = 0
     last: Numbers = field(default_factory=dict)
 
-    def numbers(self) -> Numbers:
-        sums: Numbers = {
-            "rows": self.rows,
-            "batches": self.batches,
-            "seconds": round(self.seconds, 3),
-            "rejected": self.rejected,
-            "duplicates": self.duplicates,
-        }
+    def numbers(self, layer: str) -> Numbers:
+        sums: Numbers = {"rows": self.rows, "batches": self.batches, "seconds": round(self.seconds, 3)}
+        if layer == "silver":
+            sums |= {"rejected": self.rejected, "duplicates": self.duplicates}
         return sums | self.last
 
 
@@ -93,7 +89,7 @@ class ProgressLog:
     def rest(self, layer: str, day: date) -> Numbers:
         """What is open for that day, for the event that closes it; it counts as logged from now on."""
         rest = self._open[layer].pop(day, None)
-        return rest.numbers() if rest is not None else {}
+        return rest.numbers(layer) if rest is not None else {}
 
     def _add_silver(self, report: "BatchReport") -> None:
         inside: dict[date, int] = {}
@@ -118,14 +114,15 @@ class ProgressLog:
         sums.seconds += report.seconds
         sums.rejected += report.rejected
         sums.duplicates += report.duplicates
-        sums.last = _last_figures(report, "batch", "delta_version", "lag_rows", "latency_seconds")
+        own = ("lag_rows", "latency_seconds") if report.layer == "bronze" else ()
+        sums.last = _last_figures(report, "batch", "delta_version", *own)
 
     def _flush_layer(self, layer: str, without: date | None = None) -> None:
         open_days = self._open[layer]
         for day in sorted(open_days):
             if day == without:
                 continue
-            metadata = open_days.pop(day).numbers()
+            metadata = open_days.pop(day).numbers(layer)
             self._log(dg.AssetMaterialization(self._keys[layer], partition=day.isoformat(), metadata=metadata))
         self._logged_at[layer] = self._clock()
 
