@@ -22,6 +22,7 @@ from lakehouse.lake.ledger import Commit, Offsets, Plan, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.planner import next_plan, resume_points
 from lakehouse.lake.reports import BatchReport
+from lakehouse.lake.tally import oldest_age
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class BronzeWriter:
             committed_at=commit.committed_at.timestamp(),
             offsets=plan.ranges,
             lag_rows=max(0, waiting - plan.span),
-            latency_seconds=_oldest_age(commit),
+            latency_seconds=oldest_age(commit) or 0.0,
         )
 
     def _day_and_end(self, state: TopicState, start: Offsets, now: date) -> tuple[date, Offsets]:
@@ -170,13 +171,3 @@ class BronzeWriter:
                 fix="Nothing: it plans again from what is committed.",
             )
         return known[1]
-
-
-def _oldest_age(commit: Commit) -> float:
-    """Seconds from the broker's time of the oldest record of a commit to the commit."""
-    oldest = [
-        stats["minValues"]["timestamp"] for stats in commit.added_stats if stats.get("minValues", {}).get("timestamp")
-    ]
-    if not oldest:
-        return 0.0
-    return max(0.0, commit.committed_at.timestamp() - datetime.fromisoformat(min(oldest)).timestamp())

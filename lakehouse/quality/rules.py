@@ -69,7 +69,7 @@ def _type_conditions(contract: StreamContract) -> list[Condition]:
     """The value is there but is no value of its type. `_corrupt` is set by the parser when any field failed."""
     conditions = []
     for field in contract.fields:
-        if field.derive is not None or (field.type == "string" and field.parse is None):
+        if field.derive is not None or field.type == "string":
             continue
         name = f"`{field.name}`"
         holds = f"{name} IS NOT NULL OR _raw IS NULL OR _raw[{quote(field.key)}] IS NULL"
@@ -90,7 +90,7 @@ def _presence_conditions(contract: StreamContract) -> list[Condition]:
 def _is_there(field: FieldSpec) -> str:
     """SQL: there is a value, or a text that is no value of the type (then the type condition is the one that broke)."""
     there = f"`{field.name}` IS NOT NULL"
-    if field.derive is not None:
+    if field.derive is not None or field.type == "string":
         return there
     return f"{there} OR (_raw IS NOT NULL AND _raw[{quote(field.key)}] IS NOT NULL)"
 

@@ -1,0 +1,196 @@
+"""`lakehouse demo`: the whole way on real parts, with the plug pulled in the middle, and the proof at the end.
+
+Here: the storyboard. Not here: what is shown while events flow (`cli.demo_view`), anything that moves data: Dagster's
+sensors launch the runs, as they do in production.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lakehouse.cli.console import err, out
+from lakehouse.errors import EXIT_UNHEALTHY, LakehouseError
+
+if TYPE_CHECKING:
+    from lakehouse.cli.demo_view import Flow
+    from lakehouse.contracts.model import StreamContract
+    from lakehouse.settings import Settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_SERVICES = ("kafka", "spark", "dagster")
+_PATIENCE_SECONDS = 600.0
+_GOLD_PATIENCE_SECONDS = 300.0
+
+
+@app.command()
+def demo(
+    events: int = typer.Option(50_000, help="Sales events to send in all.", min=1),
+    bad_share: float = typer.Option(0.02, help="Share of them that is broken on purpose.", min=0, max=1),
+    rate: float = typer.Option(2_500, help="Events per second.", min=1),
+    pull_plug: bool = typer.Option(True, "--pull-plug/--no-pull-plug", help="Kill Spark in mid-batch."),
+) -> None:
+    """Send sales events from Kafka to gold, kill Spark in mid-batch, and prove that nothing was lost.
+
+    A second call finds everything set up and only proves again. Ctrl-C anywhere is safe; the next call goes on.
+
+    Example: lakehouse demo
+    """
+    from lakehouse.cli.setup import prepare
+    from lakehouse.cli.up import ProgressLines
+    from lakehouse.contracts.load import load_stream, load_streams
+    from lakehouse.engine.embedded import stack
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.kafka.topics import apply_topics, desired_topics
+    from lakehouse.settings import load_settings
+
+    began = time.monotonic()
+    settings = load_settings()
+    err.print(f"logs {settings.home / 'logs'}", style="dim", soft_wrap=True)
+    with ProgressLines() as progress:
+        _step(1, "Jars, DuckDB extensions, dbt project")
+        prepare(settings, progress)
+        _step(2, "Kafka and Spark (usually 15 s)")
+        stack.start(settings, ("kafka", "spark"), progress)
+        settings = load_settings()
+        apply_topics(settings, desired_topics(load_streams()))
+        _step(3, "Dagster with its sensors on (usually 30 s)")
+        stack.start(settings, _SERVICES, progress)
+    settings = load_settings()
+    sales = load_stream("sales")
+    state = read_topic_state(settings, sales.topic.name)
+    already = sum(state.end[p] - state.start[p] for p in state.end)
+    missing = max(0, events - already)
+    if missing:
+        _flow(settings, sales, missing, bad_share=bad_share, rate=rate, pull_plug=pull_plug)
+    else:
+        err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
+    _step(6, "Verify, from Kafka to gold")
+    is_sound = _conclude(settings, sales)
+    err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
+    if not is_sound:
+        raise typer.Exit(EXIT_UNHEALTHY)
+
+
+def _step(number: int, title: str) -> None:
+    err.print(f"[bold]\\[{number}/6][/bold] {title}", soft_wrap=True)
+
+
+def _flow(
+    settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float, pull_plug: bool
+) -> None:
+    """Send the events, show where they are, kill Spark once, wait until gold holds them all."""
+    from lakehouse.cli.demo_view import Flow, LiveView
+
+    _step(4, f"Sending {count:,} sales events, {bad_share:.0%} of them broken on purpose")
+    flow = Flow(sales, settings)
+    sender = threading.Thread(target=_send, args=(settings, sales, count, bad_share, rate, flow), daemon=True)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    gold_deadline = None
+    is_plug_in = pull_plug
+    with LiveView(flow) as view:
+        sender.start()
+        while True:
+            totals = flow.update()
+            view.show()
+            if flow.failure is not None:
+                raise flow.failure
+            if is_plug_in and totals.bronze > 0.2 * count and _kill_in_mid_batch(settings, flow):
+                is_plug_in = False
+            if flow.is_merged and not sender.is_alive():
+                is_plug_in = False
+                gold_deadline = gold_deadline or time.monotonic() + _GOLD_PATIENCE_SECONDS
+                if flow.is_in_gold:
+                    break
+                if time.monotonic() > gold_deadline:
+                    err.print("gold is not built yet; Dagster shows why. `lakehouse gold build` builds it at once.")
+                    break
+            if time.monotonic() > deadline:
+                raise LakehouseError(
+                    f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still on their way.",
+                    why="The machine is busy, or a run failed.",
+                    fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
+                )
+            time.sleep(0.25)
+    sender.join()
+
+
+def _send(
+    settings: "Settings", sales: "StreamContract", count: int, bad_share: float, rate: float, flow: "Flow"
+) -> None:
+    from lakehouse.kafka.client import producer_config
+    from lakehouse.sources.producer import EventSender
+    from lakehouse.sources.sales import SalesGenerator
+
+    try:
+        sender = EventSender(settings, sales.topic.name, producer_config(settings))
+        generator = SalesGenerator(seed=time.time_ns(), bad_share=bad_share)
+        chunk = max(1, int(rate / 20))
+        started = time.monotonic()
+        sent = 0
+        while sent < count:
+            size = min(chunk, count - sent)
+            sender.send([(event.key, event.value) for event, _ in zip(generator, range(size), strict=False)])
+            sent += size
+            flow.sent = sender.sent
+            time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+        sender.settle()
+        flow.sent = sender.sent
+        sender.raise_if_failed("the demo's events")
+    except LakehouseError as error:
+        flow.failure = error
+
+
+def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:
+    """Kill Spark as soon as a bronze file is there whose commit is not; False when no batch began within 3 s."""
+    import psutil
+
+    from lakehouse.engine.embedded import stack
+    from lakehouse.lake.paths import LakePaths
+
+    bronze = Path(LakePaths.of(settings).bronze(flow.contract.name))
+    spark = next((entry for entry in stack.status(settings) if entry.name == "spark" and entry.pid), None)
+    if spark is None:
+        return True
+    before = _files(bronze)
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        if _files(bronze) - before:
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(spark.pid).kill()
+            err.print("[bold]\\[5/6][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def _files(table: Path) -> set[str]:
+    return {path.name for folder in table.glob("arrival_date=*") for path in folder.glob("*.parquet")}
+
+
+def _conclude(settings: "Settings", sales: "StreamContract") -> bool:
+    from lakehouse.cli.demo_view import closing_box, rejects_by_reason, totals_by_category
+    from lakehouse.cli.verify import describe
+    from lakehouse.lake.verify import verify
+
+    report = verify(settings, [sales])
+    proof = report.proofs[0]
+    out.print(rejects_by_reason(settings, sales), markup=False)
+    out.print(totals_by_category(settings), markup=False)
+    out.print(describe(proof), markup=False)
+    for finding in report.findings:
+        out.print(f"✗ {finding.check}: {finding.problem}", style="red", markup=False)
+    if report.ok:
+        total = proof.bronze + proof.unmerged + proof.waiting
+        out.print(
+            f"{total:,} sent = {proof.silver:,} in silver + {proof.quarantined:,} quarantined with reasons"
+            f" · 0 lost · 0 twice · exactly-once holds ({report.seconds:.1f} s)",
+            style="bold green",
+            markup=False,
+        )
+    closing_box(settings)
+    return report.ok

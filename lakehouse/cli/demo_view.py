@@ -1,0 +1,158 @@
+"""What the demo shows: a live table while events flow, and the summary at the end. Here: reading and rendering only."""
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+
+from lakehouse.cli.console import err, out
+from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import LakehouseError
+from lakehouse.lake.gold import gold_path, last_build
+from lakehouse.lake.ledger import current_version
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.tally import Tally, Totals
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_LINE_SECONDS = 10.0
+_GOLD_LOOK_SECONDS = 2.0
+
+
+class Flow:
+    """Where the demo's events are. `sent` and `failure` are set by the sending thread."""
+
+    def __init__(self, contract: StreamContract, settings: Settings) -> None:
+        self.contract = contract
+        self.sent = 0
+        self.failure: LakehouseError | None = None
+        self._settings = settings
+        self._paths = LakePaths.of(settings)
+        self._tally = Tally(contract, self._paths)
+        self._before = self._tally.update().bronze
+        self._gold_looked_at = 0.0
+        self._gold_version: int | None = None
+
+    @property
+    def totals(self) -> Totals:
+        """The stream's totals as of the last update."""
+        return self._tally.totals
+
+    def update(self) -> Totals:
+        """Read what was committed since."""
+        return self._tally.update()
+
+    @property
+    def is_merged(self) -> bool:
+        """Every event sent so far is in silver or quarantine."""
+        totals = self.totals
+        return totals.bronze - self._before >= self.sent and totals.silver_read >= totals.bronze
+
+    @property
+    def is_in_gold(self) -> bool:
+        """Gold was built from silver as it is now."""
+        if time.monotonic() - self._gold_looked_at > _GOLD_LOOK_SECONDS:
+            self._gold_looked_at = time.monotonic()
+            build = last_build(self._settings)
+            pin = build.versions.get(self.contract.name) if build else None
+            self._gold_version = pin
+        return self._gold_version is not None and self._gold_version == current_version(
+            self._paths.silver(self.contract.name)
+        )
+
+
+class LiveView:
+    """A live table in a terminal; elsewhere a plain line every ten seconds."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._live = Live(console=err, refresh_per_second=4, transient=False) if err.is_terminal else None
+        self._next_line = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.show()
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self) -> None:
+        """Draw the current figures."""
+        if self._live is not None:
+            self._live.update(self._table())
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_SECONDS
+            err.print(" · ".join(f"{name} {value}" for name, value in self._cells()), markup=False, soft_wrap=True)
+
+    def _cells(self) -> list[tuple[str, str]]:
+        totals = self._flow.totals
+        median, high = totals.age(0.5), totals.age(0.95)
+        ages = f"{median:.1f} s / {high:.1f} s" if median is not None and high is not None else "-"
+        return [
+            ("sent", f"{self._flow.sent:,}"),
+            ("bronze", f"{totals.bronze:,}"),
+            ("silver", f"{totals.valid:,}"),
+            ("quarantined", f"{totals.rejected:,}"),
+            ("event→bronze p50/p95", ages),
+        ]
+
+    def _table(self) -> "RenderableType":
+        cells = self._cells()
+        table = Table(show_edge=False, pad_edge=False)
+        for name, _ in cells:
+            table.add_column(name, justify="right")
+        table.add_row(*(value for _, value in cells))
+        return table
+
+
+def rejects_by_reason(settings: Settings, contract: StreamContract) -> str:
+    """One line: how many records each rule rejected."""
+    from lakehouse.lake.gold_plan import delta_connection
+
+    path = LakePaths.of(settings).quarantine(contract.name)
+    with delta_connection() as connection:
+        rows = connection.execute(
+            "select reason, count(*) from (select unnest(reasons) as reason from delta_scan(?))"
+            " group by 1 order by 2 desc",
+            [path],
+        ).fetchall()
+    return "rejected by rule: " + (" · ".join(f"{reason} {count:,}" for reason, count in rows) or "nothing")
+
+
+def totals_by_category(settings: Settings) -> str:
+    """One line: gross amount per category, out of gold; says so when gold is not there yet."""
+    import duckdb
+
+    path = gold_path(settings)
+    if not path.is_file():
+        return "gold: not built yet"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = connection.execute(
+            "select category, sum(gross_amount) from sales_daily group by 1 order by 2 desc"
+        ).fetchall()
+    return "gross by category: " + " · ".join(f"{category} {amount:,.0f}" for category, amount in rows)
+
+
+def closing_box(settings: Settings) -> None:
+    """Where to look and the next three commands."""
+    graph = f"{settings.dagster_url}/locations/lakehouse/asset-groups/silver"
+    lines = [
+        f"Dagster   {graph}",
+        f"lake      {settings.lake_root}",
+        f"gold      {gold_path(settings)}",
+        "",
+        'lakehouse sql "from sales_daily order by gross_amount desc limit 5"',
+        "lakehouse streams new payments --from sample.json",
+        "lakehouse down",
+    ]
+    if out.is_terminal:
+        out.print(Panel("\n".join(lines), title="what next", expand=False), soft_wrap=False)
+    else:
+        out.print("\n".join(lines), markup=False, soft_wrap=True)
