@@ -3,6 +3,7 @@
 Here: starting, following the daemon's log, stopping. Not here: the services themselves (`lakehouse.engine.embedded`).
 """
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from lakehouse.cli.console import err
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _QUIET = (" DEBUG ", "AssetDaemon", "MonitoringDaemon", "Checking for new runs", " skipped: Nothing new on ")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _POLL_SECONDS = 0.5
 
 
@@ -50,7 +52,7 @@ def dev(
             err.print("stop     Ctrl-C\n")
             for line in _follow(log):
                 if verbose or not any(text in line for text in _QUIET):
-                    err.print(line, markup=False, soft_wrap=True)
+                    err.print(_COLOUR.sub("", line), markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         if keep:
             err.print("\nstill running; stop it with: lakehouse down")

@@ -22,6 +22,7 @@ from lakehouse.components.columns import bronze_schema, silver_lineage, silver_s
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
+from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.model import StreamContract
 
 MODE_TAG = "lakehouse/mode"
@@ -135,6 +136,7 @@ def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
         days = [date.fromisoformat(key) for key in context.partition_keys]
         with typed_failures(context):
             if context.run.tags.get(MODE_TAG) == DRAIN:
+                context.instance.add_run_tags(context.run_id, {WORKER_TAG: this_worker()})
                 for day in days:
                     _drain_day(context, lake, contract, day)
             else:

@@ -1,5 +1,6 @@
 """The arrivals sensor as a state machine on a real ephemeral Dagster instance; only broker and table are faked."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from lakehouse.components.arrivals import (
 )
 from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG
 from lakehouse.components.tables import DRAIN, MODE_TAG, REASON_TAG, STREAM_TAG
+from lakehouse.components.workers import this_worker
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import BrokerUnreachableError, ResumePointGoneError
 from lakehouse.lake.progress import Backlog
@@ -181,3 +183,18 @@ def test_every_attempt_has_its_own_key_and_the_wait_is_bounded(attempt: int) -> 
 def test_a_mended_contract_is_another_position() -> None:
     mended = SALES.model_copy(update={"description": "Another one."})
     assert position(SALES, WAITING) != position(mended, WAITING)
+
+
+def test_a_run_whose_process_is_gone_does_not_block_the_stream(instance: dg.DagsterInstance) -> None:
+    host = socket.gethostname()
+    run_id = add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=f"{host}/999999999/1")
+    assert isinstance(tick(instance, WAITING), dg.RunRequest)
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.status == dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("worker", ["", "elsewhere/999999999/1", this_worker()])
+def test_a_run_that_may_live_is_left_alone(instance: dg.DagsterInstance, worker: str) -> None:
+    add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=worker)
+    assert isinstance(tick(instance, WAITING), dg.SkipReason)
