@@ -1,0 +1,66 @@
+"""Bronze's chain of batches and the days a backfill may name."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse.cli.backfill import parse_days
+from lakehouse.contracts.load import load_stream
+from lakehouse.errors import UsageError
+from lakehouse.lake.ledger import Plan
+from lakehouse.lake.standing import chain_breaks, hours_until_expiry
+
+START, TODAY = date(2026, 1, 1), date(2026, 11, 20)
+
+
+def plan(batch: int, first: int, end: int) -> Plan:
+    return Plan("sales", "t1", batch, {0: first}, {0: end}, TODAY, "w", ("t1",))
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20))
+def test_a_chain_without_gaps_is_whole(sizes: list[int]) -> None:
+    ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+    plans = [plan(n, end - size, end) for n, (size, end) in enumerate(zip(sizes, ends, strict=True))]
+    assert list(chain_breaks(plans)) == []
+
+
+def test_a_lost_range_and_a_lost_batch_are_named() -> None:
+    whole = [plan(0, 0, 10), plan(1, 10, 20), plan(2, 20, 30)]
+    assert list(chain_breaks([whole[0], replace(whole[1], start={0: 12})])) == [
+        "partition 0: batch 0 ended at 10, the next starts at 12"
+    ]
+    assert "batch 2 follows batch 0" in list(chain_breaks([whole[0], whole[2]]))
+
+
+def test_unread_records_expire_a_retention_after_their_day_began() -> None:
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert hours_until_expiry(load_stream("sales"), date(2026, 11, 15), now=now) == 36
+    assert hours_until_expiry(load_stream("sales"), date(2026, 11, 1), now=now) < 0
+
+
+@given(st.dates(START, TODAY), st.integers(0, 60))
+def test_a_backfill_names_each_day_once(first: date, more: int) -> None:
+    last = min(first + timedelta(days=more), TODAY)
+    days = parse_days(first.isoformat(), last.isoformat(), start=START, today=TODAY)
+    assert days[0] == first
+    assert days[-1] == last
+    assert len(days) == (last - first).days + 1
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2026-11-03", "2026-11-01", "later than"),
+        ("yesterday", "2026-11-01", "'yesterday' is no date"),
+        ("2025-12-31", "2026-01-02", "2026-01-01"),
+        ("2026-11-19", "2026-11-21", "2026-11-20"),
+    ],
+)
+def test_days_that_make_no_sense_are_refused(first: str, last: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse_days(first, last, start=START, today=TODAY)
+    assert said in refusal.value.one_line()
+    assert refusal.value.exit_code == 2
