@@ -20,6 +20,8 @@ from lakehouse_tests.unit.docs.pages import PAGES, blocks, recipe
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = PROJECT_ROOT / "docs"
+# A call up to a pipe, a background mark or the end of the line; quotes may hold anything.
+CALL = re.compile(r"""\blakehouse (?:[^|&;$()#"']|"[^"]*"|'[^']*')+""")
 
 
 def by_path(page: Path) -> str:
@@ -65,8 +67,8 @@ def command_lines(page: Path) -> list[list[str]]:
             continue
         script = re.sub(r"<<'END'\n.*?\nEND\n", "\n", block.text, flags=re.DOTALL)
         for line in script.splitlines():
-            for call in re.findall(r"\blakehouse (?:[^|&;$()#\"']|\"[^\"]*\"|'[^']*')+", line.split("2>/dev/null")[0]):
-                calls.append(shlex.split(call)[1:])
+            found = re.findall(CALL, line.split("2>/dev/null")[0])
+            calls.extend(shlex.split(call)[1:] for call in found)
     return calls
 
 
