@@ -66,7 +66,7 @@ class SetupError(LakehouseError):
     code = "SETUP_INCOMPLETE"
 
 
-class Stop(LakehouseError):
+class Stop(LakehouseError):  # noqa: N818 - a stop on purpose, not a mistake
     """A drain stopped on purpose: going on would lose, double or corrupt data. What was committed stays."""
 
     code = "STOPPED"

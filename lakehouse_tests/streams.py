@@ -62,7 +62,8 @@ def send(settings: Settings, topic: str, values: Iterable[bytes | None], *, tran
 
     config = producer_config(settings)
     if transactional:
-        config["transactional.id"] = f"test-{uuid.uuid4()}"
+        # A transaction may last one minute; a delivery must not be allowed longer.
+        config |= {"transactional.id": f"test-{uuid.uuid4()}", "delivery.timeout.ms": 30_000}
     producer = Producer(config)
     acknowledged: list[int] = []
 

@@ -21,10 +21,7 @@ def config(
         typer.echo(render_env_example(), nl=False)
         return
     values = load_settings()
-    rows = [
-        [field.alias, getattr(values, name), field.description]
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = [[field.alias, getattr(values, name), field.description] for name, field in Settings.model_fields.items()]
     if as_json:
         print_json({str(alias): value for alias, value, _ in rows})
     else:

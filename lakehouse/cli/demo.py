@@ -7,6 +7,7 @@ sensors launch the runs, as they do in production.
 import threading
 import time
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from lakehouse.cli.demo_view import Flow
     from lakehouse.contracts.model import StreamContract
     from lakehouse.settings import Settings
+    from lakehouse.sources.producer import EventSender, Message
+    from lakehouse.sources.sales import SalesGenerator
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _SERVICES = ("kafka", "spark", "dagster")
 _PATIENCE_SECONDS = 600.0
+_HEAD_SHARE = 0.2
 _GOLD_PATIENCE_SECONDS = 300.0
 
 
@@ -83,7 +87,7 @@ def _step(number: int, title: str) -> None:
 def _flow(
     settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float, pull_plug: bool
 ) -> None:
-    """Send the events, show where they are, kill Spark once, wait until gold holds them all."""
+    """Send events, show where they are, kill Spark once, wait until gold holds them all."""
     from lakehouse.cli.demo_view import Flow, LiveView
 
     _step(4, f"Sending {count:,} sales events, {bad_share:.0%} of them broken on purpose")
@@ -97,9 +101,12 @@ def _flow(
         while True:
             totals = flow.update()
             view.show()
+            if flow.is_started and not flow.first_commit.is_set():
+                flow.first_commit.set()
+                err.print("the sensor's run is under way", style="dim")
             if flow.failure is not None:
                 raise flow.failure
-            if is_plug_in and totals.bronze > 0.2 * count and _kill_in_mid_batch(settings, flow):
+            if is_plug_in and flow.sent > 2 * _HEAD_SHARE * count and _kill_in_mid_batch(settings, flow):
                 is_plug_in = False
             if flow.is_merged and not sender.is_alive():
                 is_plug_in = False
@@ -111,7 +118,7 @@ def _flow(
                     break
             if time.monotonic() > deadline:
                 raise LakehouseError(
-                    f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still on their way.",
+                    f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still under way.",
                     why="The machine is busy, or a run failed.",
                     fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
                 )
@@ -129,20 +136,28 @@ def _send(
     try:
         sender = EventSender(settings, sales.topic.name, producer_config(settings))
         generator = SalesGenerator(seed=time.time_ns(), bad_share=bad_share)
-        chunk = max(1, int(rate / 20))
-        started = time.monotonic()
-        sent = 0
-        while sent < count:
-            size = min(chunk, count - sent)
-            sender.send([(event.key, event.value) for event, _ in zip(generator, range(size), strict=False)])
-            sent += size
-            flow.sent = sender.sent
-            time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+        head = int(count * _HEAD_SHARE)
+        _send_paced(sender, generator, head, rate, flow)
+        # The rest comes when the drain runs, so that it arrives in many batches and not as one backlog.
+        flow.first_commit.wait(timeout=_PATIENCE_SECONDS)
+        _send_paced(sender, generator, count - head, rate, flow)
         sender.settle()
         flow.sent = sender.sent
         sender.raise_if_failed("the demo's events")
     except LakehouseError as error:
         flow.failure = error
+
+
+def _send_paced(sender: "EventSender", generator: "SalesGenerator", count: int, rate: float, flow: "Flow") -> None:
+    chunk = max(1, int(rate / 20))
+    started = time.monotonic()
+    sent = 0
+    while sent < count:
+        messages: list[Message] = [(event.key, event.value) for event in islice(generator, min(chunk, count - sent))]
+        sender.send(messages)
+        sent += len(messages)
+        flow.sent = sender.sent
+        time.sleep(max(0.0, started + sent / rate - time.monotonic()))
 
 
 def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:

@@ -1,5 +1,6 @@
 """What the demo shows: a live table while events flow, and the summary at the end. Here: reading and rendering only."""
 
+import threading
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -30,6 +31,7 @@ class Flow:
         self.contract = contract
         self.sent = 0
         self.failure: LakehouseError | None = None
+        self.first_commit = threading.Event()
         self._settings = settings
         self._paths = LakePaths.of(settings)
         self._tally = Tally(contract, self._paths)
@@ -45,6 +47,11 @@ class Flow:
     def update(self) -> Totals:
         """Read what was committed since."""
         return self._tally.update()
+
+    @property
+    def is_started(self) -> bool:
+        """A run has committed some of the demo's events."""
+        return self.totals.bronze > self._before
 
     @property
     def is_merged(self) -> bool:

@@ -1,4 +1,4 @@
-"""Named places where a test may kill the process. Here: the kill. Not here: what survives it (`lakehouse_tests/faults`)."""
+"""Named places where a test may kill the process. Here: the kill. Not here: what survives it (the fault tests)."""
 
 import os
 import signal

@@ -16,7 +16,7 @@ from lakehouse.lake.bronze import midnight, today
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
-from lakehouse.lake.ledger import current_version, last_plan, merged_through
+from lakehouse.lake.ledger import Plan, current_version, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
@@ -55,29 +55,6 @@ def rebuild_silver(
         spark.stop()
         write_facts(paths, [_fact(entry) for entry in done])
     return done
-
-
-def expected_silver(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, *, through: int, day: date | None = None
-) -> "DataFrame":
-    """What silver must hold after bronze batch `through`: the definition of silver, from bronze alone.
-
-    Args:
-        spark: A session.
-        contract: The stream.
-        paths: The lake.
-        through: Last bronze batch that counts.
-        day: Only this event date.
-    """
-    known = last_plan(paths.bronze(contract.name))
-    generations = known[0].generations if known else ()
-    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
-    if day is not None:
-        bronze = bronze.where(_arrival_window(contract, day))
-    valid = judge(bronze, contract, generations).where("_broken = ''")
-    if day is not None:
-        valid = valid.where(f"event_date = DATE'{day}'")
-    return latest_per_key(valid.select(*silver_columns(contract)), contract)
 
 
 def verify_bronze_day(
@@ -128,7 +105,7 @@ def _rebuild_day(spark: "SparkSession", contract: StreamContract, paths: LakePat
         "merged_through": merged_through(silver),
     }
     with spark_errors():
-        rows = expected_silver(spark, contract, paths, through=known[0].batch, day=day)
+        rows = _silver_of_day(spark, contract, paths, known[0], day)
         (
             rows.write.format("delta")
             .mode("overwrite")
@@ -145,6 +122,19 @@ def _rebuild_day(spark: "SparkSession", contract: StreamContract, paths: LakePat
         note=f"recomputed from bronze through batch {known[0].batch}",
         delta_version=current_version(silver),
     )
+
+
+def _silver_of_day(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, newest: Plan, day: date
+) -> "DataFrame":
+    """What silver must hold of an event date: the latest valid row per key, from bronze alone."""
+    bronze = (
+        spark.read.format("delta")
+        .load(paths.bronze(contract.name))
+        .where(f"batch <= {newest.batch} AND {_arrival_window(contract, day)}")
+    )
+    valid = judge(bronze, contract, newest.generations).where(f"_broken = '' AND event_date = DATE'{day}'")
+    return latest_per_key(valid.select(*silver_columns(contract)), contract)
 
 
 def _arrival_window(contract: StreamContract, day: date) -> str:

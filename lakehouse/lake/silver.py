@@ -20,7 +20,7 @@ from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import judge, latest_per_key, silver_columns, winning_order
+from lakehouse.transforms.events import judge, latest_per_key, silver_columns, slim, winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -128,13 +128,7 @@ class SilverWriter:
             .load(self._paths.bronze(self._contract.name))
             .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
-        judged = judge(bronze, self._contract, step.generations)
-        # Payloads of valid rows are not needed again; without them the materialised rows are half the size.
-        return judged.selectExpr(
-            *(f"`{name}`" for name in judged.columns if name not in ("key", "value")),
-            "CASE WHEN _broken != '' THEN key END AS key",
-            "CASE WHEN _broken != '' THEN value END AS value",
-        )
+        return slim(judge(bronze, self._contract, step.generations))
 
     def _require_quality(self, profile: Profile) -> None:
         broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]

@@ -50,6 +50,15 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
     return _judged(_typed(_read(bronze, generations), contract), contract)
 
 
+def slim(judged: "DataFrame") -> "DataFrame":
+    """Judged rows with the payload of rejected ones only: half the size where they are kept for a while."""
+    return judged.selectExpr(
+        *(f"`{name}`" for name in judged.columns if name not in ("key", "value")),
+        "CASE WHEN _broken != '' THEN key END AS key",
+        "CASE WHEN _broken != '' THEN value END AS value",
+    )
+
+
 def typed(bronze: "DataFrame", contract: StreamContract) -> "DataFrame":
     """Parsed fields without any verdict: what the contract's rules may refer to."""
     return _typed(_read(bronze, ()), contract)

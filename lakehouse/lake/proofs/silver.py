@@ -6,12 +6,11 @@ Here: comparing whole tables by order-independent fingerprints, then naming rows
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.backfill import expected_silver
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
-from lakehouse.transforms.events import judge, silver_columns
+from lakehouse.transforms.events import judge, latest_per_key, silver_columns, slim
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -39,23 +38,21 @@ def prove_silver(
         .load(paths.silver(contract.name))
         .select(*silver_columns(contract))
     )
-    expected = expected_silver(spark, contract, paths, through=through)
-    findings = _compare(contract, silver, expected)
-
-    quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
     known = last_plan(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
-    judged = judge(bronze, contract, known[0].generations if known else ())
+    # Judged once and kept for both comparisons: parsing is what costs.
+    judged = slim(judge(bronze, contract, known[0].generations if known else ())).localCheckpoint(eager=False)
+    expected = latest_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
-    findings += _compare_quarantine(contract, quarantine, rejects)
+    quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
+    rows, findings = _compare(contract, silver, expected)
+    rejected, more = _compare_quarantine(contract, quarantine, rejects)
+    read = judged.count()
+    return SilverProof(read, rows, rejected, max(0, read - rejected - rows), [*findings, *more])
 
-    rows = silver.count()
-    rejected = quarantine.count()
-    read = bronze.count()
-    return SilverProof(read, rows, rejected, max(0, read - rejected - rows), findings)
 
-
-def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> list[Finding]:
+def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> tuple[int, list[Finding]]:
+    """Rows in silver, and the event dates that differ."""
     held, wanted = _fingerprints(actual, "event_date"), _fingerprints(expected, "event_date")
     days = sorted((day for day in held.keys() | wanted.keys() if held.get(day) != wanted.get(day)), key=str)
     findings = []
@@ -66,10 +63,13 @@ def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame
         text = f"event date {day}: {rows} rows, the rebuild from bronze has {should}"
         text += _named(" · not in the rebuild: ", only_here, contract) + _named(" · missing: ", only_there, contract)
         findings.append(Finding(contract.name, "silver", text))
-    return findings
+    return sum(rows for rows, _ in held.values()), findings
 
 
-def _compare_quarantine(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> list[Finding]:
+def _compare_quarantine(
+    contract: StreamContract, actual: "DataFrame", expected: "DataFrame"
+) -> tuple[int, list[Finding]]:
+    """Rows in quarantine, and the arrival days that differ."""
     identity = ["topic_id", "partition", "offset", "reasons", "arrival_date"]
     actual, expected = actual.select(*identity), expected.select(*identity)
     held, wanted = _fingerprints(actual, "arrival_date"), _fingerprints(expected, "arrival_date")
@@ -81,7 +81,7 @@ def _compare_quarantine(contract: StreamContract, actual: "DataFrame", expected:
             odd = one.exceptAll(other).where(f"arrival_date = DATE'{day}'").limit(_NAMED).collect()
             text += label + ", ".join(f"{r['partition']}:{r['offset']}" for r in odd) if odd else ""
         findings.append(Finding(contract.name, "quarantine", text))
-    return findings
+    return sum(rows for rows, _ in held.values()), findings
 
 
 def _fingerprints(table: "DataFrame", by: str) -> dict[object, tuple[int, object]]:
