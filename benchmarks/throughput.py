@@ -1,0 +1,169 @@
+"""Rows per second: sending, the machine's limits, bronze, silver, and both halves of a drain together.
+
+Every pass takes the same backlog into empty tables; the first pass is the cold one, the median of the others counts.
+"""
+
+import json
+import time
+from statistics import median
+
+from benchmarks.figures import Figure
+from benchmarks.workbench import BAD_SHARE, DUPLICATE_SHARE, Workbench
+from lakehouse.contracts.model import StreamContract
+from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.drain import drain
+from lakehouse.lake.silver import SilverWriter
+from lakehouse.transforms.events import typed
+
+
+def measure(bench: Workbench) -> list[Figure]:
+    """All throughput figures."""
+    contract = bench.backlog("limits")
+    assert bench.sent is not None
+    produced = Figure(
+        "produce_events_per_second",
+        f"produce, {bench.event_bytes}-byte events, acknowledged by all",
+        bench.sent.events_per_second,
+        "rows/s",
+        "higher",
+        target=100_000,
+    )
+    consume, parquet = _kafka_limits(bench, contract)
+    filled, bronze = _bronze(bench, consume, parquet)
+    parse = _parse_limit(bench, filled)
+    silver = _silver(bench, filled, parse)
+    return [produced, *bronze, *silver, _both(bench, parquet)]
+
+
+def _passes(seconds: list[float], rows: int) -> tuple[float, str]:
+    """Rows per second of the warm passes, and the note that tells of the cold one."""
+    warm = seconds[1:] or seconds
+    return rows / median(warm), f"cold {rows / seconds[0]:,.0f}; best {rows / min(warm):,.0f}; {len(warm)} warm passes"
+
+
+def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, float]:
+    """What the machine can do at best: the backlog read to nothing, and read into plain Parquet files.
+
+    The read is the writer's own, so that both have the same consumer settings and columns.
+    """
+    bench.say("limits: raw consume, raw Parquet write")
+    with TopicReader(bench.settings) as topics:
+        writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
+        plan, _ = writer.plan(bench.sizes.events)
+    assert plan is not None
+    rows = writer._read(plan)
+    target = f"{bench.paths.root}/limit.parquet"
+    consumed, written = [], []
+    for _ in range(bench.sizes.passes):
+        began = time.monotonic()
+        rows.write.format("noop").mode("overwrite").save()
+        consumed.append(time.monotonic() - began)
+        began = time.monotonic()
+        rows.write.mode("overwrite").parquet(target)
+        written.append(time.monotonic() - began)
+    return plan.span / median(consumed[1:]), plan.span / median(written[1:])
+
+
+def _bronze(bench: Workbench, consume: float, parquet: float) -> tuple[StreamContract, list[Figure]]:
+    """Catch up the backlog into a new bronze table, several times; the last table is handed on."""
+    seconds = []
+    for number in range(bench.sizes.passes):
+        bench.say(f"bronze, pass {number + 1} of {bench.sizes.passes}")
+        contract = bench.backlog(f"bronze{number}")
+        with TopicReader(bench.settings) as topics:
+            writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
+            began = time.monotonic()
+            taken = 0
+            while True:
+                plan, waiting = writer.plan(bench.settings.max_batch_rows)
+                if plan is None:
+                    break
+                taken += writer.append(plan, waiting).rows
+            seconds.append(time.monotonic() - began)
+        assert taken == bench.sizes.events
+    rate, note = _passes(seconds, bench.sizes.events)
+    return contract, [
+        Figure("raw_consume_rows_per_second", "raw consume: Kafka → nothing", consume, "rows/s", "higher"),
+        Figure(
+            "raw_parquet_rows_per_second",
+            "raw write: Kafka → plain Parquet (zstd)",
+            parquet,
+            "rows/s",
+            "higher",
+            limit=consume,
+            limit_title="raw consume",
+        ),
+        Figure(
+            "bronze_rows_per_second",
+            "bronze catching up a backlog",
+            rate,
+            "rows/s",
+            "higher",
+            target=300_000,
+            limit=parquet,
+            limit_title="raw write",
+            note=note,
+        ),
+    ]
+
+
+def _parse_limit(bench: Workbench, contract: StreamContract) -> float:
+    """Bronze rows parsed into typed fields, to nothing: no judgement, no key, no write."""
+    bench.say("limit: parsing")
+    bronze = bench.spark.read.format("delta").load(bench.paths.bronze(contract.name))
+    rows = typed(bronze, contract).select(*contract.field_names)
+    seconds = []
+    for _ in range(bench.sizes.passes):
+        began = time.monotonic()
+        rows.write.format("noop").mode("overwrite").save()
+        seconds.append(time.monotonic() - began)
+    return bench.sizes.events / median(seconds[1:])
+
+
+def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Figure]:
+    seconds = []
+    for number in range(bench.sizes.passes):
+        bench.say(f"silver, pass {number + 1} of {bench.sizes.passes}")
+        bench.forget_silver(contract)
+        writer = SilverWriter(contract, bench.settings, bench.spark)
+        began = time.monotonic()
+        read = 0
+        while (step := writer.next_step(bench.settings.max_batch_rows)) is not None:
+            read += writer.merge(step).read
+        seconds.append(time.monotonic() - began)
+        assert read == bench.sizes.events
+    rate, note = _passes(seconds, bench.sizes.events)
+    return [
+        Figure("raw_parse_rows_per_second", "raw parse: bronze → typed fields → nothing", parse, "rows/s", "higher"),
+        Figure(
+            "silver_rows_per_second",
+            "silver alone: parse, 30 conditions, quarantine, merge",
+            rate,
+            "rows/s",
+            "higher",
+            target=100_000,
+            limit=parse,
+            limit_title="raw parse",
+            note=f"{note}; {BAD_SHARE:.1%} broken, {DUPLICATE_SHARE:.1%} repeated",
+        ),
+    ]
+
+
+def _both(bench: Workbench, parquet: float) -> Figure:
+    bench.say("bronze and silver together in a drain")
+    contract = bench.backlog("drain")
+    began = time.monotonic()
+    summary = drain(contract, bench.settings, budget_seconds=600, idle_seconds=0)
+    seconds = time.monotonic() - began
+    assert summary.bronze_rows == bench.sizes.events, json.dumps(summary.__dict__, default=str)
+    return Figure(
+        "drain_rows_per_second",
+        "a drain of the backlog: bronze and silver side by side, start to end",
+        bench.sizes.events / seconds,
+        "rows/s",
+        "higher",
+        limit=parquet,
+        limit_title="raw write",
+        note=f"{summary.silver_rows:,} rows in silver, {summary.rejected:,} rejected",
+    )

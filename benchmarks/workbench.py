@@ -1,0 +1,158 @@
+"""What every measurement stands on: a stack of its own in a temporary folder, streams on topics of their own, events.
+
+Here: starting, sending, drawing streams. Not here: any measurement.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.load import load_stream
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.embedded import ports
+from lakehouse.engine.embedded import stack as embedded
+from lakehouse.engine.spark import connect
+from lakehouse.kafka.client import producer_config
+from lakehouse.kafka.topics import apply_topics, desired_topics
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.tables import ensure_tables
+from lakehouse.settings import Settings, load_settings
+from lakehouse.sources.producer import EventSender, Summary, run
+from lakehouse.sources.sales import SalesGenerator
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+BAD_SHARE = 0.01
+DUPLICATE_SHARE = 0.001
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        events: Events of the backlog.
+        passes: Times that a backlog is taken; the first is the cold one.
+        live_seconds: Measured seconds of the live drain, after `warm_seconds` that do not count.
+        history: Bronze batches on one table.
+    """
+
+    events: int
+    passes: int
+    warm_seconds: int
+    live_seconds: int
+    history: int
+
+
+FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=510)
+QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history=90)
+
+
+class Workbench:
+    """The running stack, one Spark session, and what the measurements share."""
+
+    def __init__(self, settings: Settings, sizes: Sizes, say: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.sizes = sizes
+        self.say = say
+        self.spark: SparkSession = connect(settings.spark_remote)
+        self.sent: Summary | None = None
+        self.event_bytes = 0
+        self._sales = load_stream("sales")
+        self._backlog = self.stream("backlog")
+
+    def stream(self, name: str, topic: str = "") -> StreamContract:
+        """The sales contract under another name; on a topic of its own unless `topic` names one that exists."""
+        spec = self._sales.topic.model_copy(update={"name": topic or f"bench_{name}"})
+        contract = self._sales.model_copy(update={"name": f"bench_{name}", "topic": spec})
+        if not topic:
+            apply_topics(self.settings, desired_topics([contract]))
+        return contract
+
+    def backlog(self, name: str) -> StreamContract:
+        """A stream with empty tables whose topic holds the backlog; sends the backlog when that was not done yet."""
+        if self.sent is None:
+            self.sent = self._send_backlog()
+        contract = self.stream(name, topic=self._backlog.topic.name)
+        ensure_tables(self.spark, contract, self.paths)
+        return contract
+
+    @property
+    def paths(self) -> LakePaths:
+        """Where the tables lie."""
+        return LakePaths.of(self.settings)
+
+    def forget_silver(self, contract: StreamContract) -> None:
+        """Empty silver and quarantine tables, as if nothing had been merged yet."""
+        for path in (self.paths.silver(contract.name), self.paths.quarantine(contract.name)):
+            shutil.rmtree(path)
+        ensure_tables(self.spark, contract, self.paths)
+
+    def _send_backlog(self) -> Summary:
+        self.say(f"sending {self.sizes.events:,} events")
+        topic = self._backlog.topic.name
+        generator = SalesGenerator(seed=_SEED, bad_share=BAD_SHARE, duplicate_share=DUPLICATE_SHARE)
+        sample = [event.value for event in islice(SalesGenerator(seed=_SEED), 1_000)]
+        self.event_bytes = round(sum(map(len, sample)) / len(sample))
+        sender = EventSender(self.settings, topic, producer_config(self.settings))
+        return run(
+            ((event.key, event.value) for event in generator),
+            sender,
+            interval=0,
+            count=self.sizes.events,
+            stop=threading.Event(),
+            report=lambda _: None,
+        )
+
+
+@contextmanager
+def workbench(sizes: Sizes, say: Callable[[str], None]) -> Iterator[tuple[Workbench, float]]:
+    """Start a stack of its own; yields it with the seconds that the start took, and removes everything afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
+        kafka_port = ports.any_free(set())
+        home = Path(folder)
+        wanted = load_settings(
+            LAKEHOUSE_HOME=home,
+            LAKEHOUSE_KAFKA_PORT=kafka_port,
+            LAKEHOUSE_SPARK_PORT=ports.any_free({kafka_port}),
+        )
+        say("starting a broker and Spark")
+        began = time.monotonic()
+        try:
+            found = embedded.start(wanted, owner_pid=os.getpid())
+            seconds = time.monotonic() - began
+            addresses = {entry.name: entry.url for entry in found}
+            settings = load_settings(
+                LAKEHOUSE_HOME=home,
+                LAKEHOUSE_ROOT=str(home / "lake"),
+                KAFKA_BOOTSTRAP_SERVERS=addresses["kafka"],
+                SPARK_REMOTE=addresses["spark"],
+            )
+            bench = Workbench(settings, sizes, say)
+            try:
+                yield bench, seconds
+            finally:
+                bench.spark.stop()
+        finally:
+            embedded.stop(wanted)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Variables with which a command works on the bench's stack and lake."""
+    return {
+        **os.environ,
+        "LAKEHOUSE_HOME": str(settings.home),
+        "LAKEHOUSE_ROOT": settings.lake_root,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "SPARK_REMOTE": settings.spark_remote,
+    }
