@@ -8,7 +8,7 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from lakehouse.contracts.sql import sql_problem
 
@@ -50,7 +50,12 @@ def _known_type(value: str) -> str:
     return text
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    # Written as it is read, so that a contract survives the way through JSON.
+    PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str),
+]
 FieldType = Annotated[str, AfterValidator(_known_type)]
 Name = Annotated[str, Field(pattern=NAME)]
 

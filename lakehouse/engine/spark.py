@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lakehouse.errors import SparkUnreachableError
+from lakehouse.errors import BatchConflictError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,6 +42,9 @@ _LOST = (
     "Stream removed",
     "Socket closed",
 )
+
+# What Delta says to the writer that came second; also when both were making the table.
+_LOST_RACE = ("[DELTA_CONCURRENT_", "[DELTA_PROTOCOL_CHANGED", "[DELTA_METADATA_CHANGED", "[DELTA_TABLE_ALREADY_EXISTS")
 
 
 def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
@@ -86,18 +89,29 @@ def ask(remote: str, timeout_seconds: float) -> float:
 
 @contextmanager
 def spark_errors(remote: str = "") -> Iterator[None]:
-    """Turn the loss of the server within the block into SparkUnreachableError; other errors pass unchanged."""
+    """Turn what may pass by itself into typed errors; other errors pass unchanged.
+
+    Raises:
+        SparkUnreachableError: the server, or our session on it, is gone.
+        BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
+    """
     import grpc
     from pyspark.errors import PySparkException
 
     try:
         yield
     except (grpc.RpcError, PySparkException) as error:
+        if is_lost_race(error):
+            raise BatchConflictError(
+                "Another writer committed to the same table first.",
+                why=_first_line(error),
+                fix="Nothing: what was to be written is planned again.",
+            ) from error
         if not is_connection_loss(error):
             raise
         raise SparkUnreachableError(
             f"Spark{' at ' + remote if remote else ''} went away in the middle of the work.",
-            why=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
+            why=_first_line(error),
             fix="What was committed stays. See `lakehouse status`; once Spark is back, run the same command again.",
         ) from error
 
@@ -111,6 +125,16 @@ def is_connection_loss(error: BaseException) -> bool:
             return True
         seen = seen.__cause__
     return False
+
+
+def is_lost_race(error: BaseException) -> bool:
+    """Did Delta refuse a commit because another one came first?"""
+    return any(mark in str(error) for mark in _LOST_RACE)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def wait_for_port(remote: str, timeout_seconds: float) -> None:

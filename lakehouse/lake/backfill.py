@@ -13,6 +13,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import midnight, today
+from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
@@ -91,6 +92,7 @@ def verify_bronze_day(
     )
 
 
+@again_after_conflict
 def _rebuild_day(spark: "SparkSession", contract: StreamContract, paths: LakePaths, day: date) -> DayReport:
     began = time.monotonic()
     known = last_plan(paths.bronze(contract.name))

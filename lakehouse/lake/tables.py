@@ -4,7 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import SchemaIncompatibleError
+from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.transforms.events import spark_type
 
@@ -35,39 +37,41 @@ _INTEGERS = ("int", "bigint")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
+@again_after_conflict
 def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
     """Create the stream's three tables where they are missing and bring silver's columns up to the contract.
 
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
     """
-    _create(
-        spark,
-        paths.bronze(contract.name),
-        BRONZE_COLUMNS,
-        ["arrival_date"],
-        # Statistics on payloads would cost time and copy personal data into the log.
-        "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
-    )
-    _create(
-        spark,
-        paths.quarantine(contract.name),
-        QUARANTINE_COLUMNS,
-        ["arrival_date"],
-        "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
-    )
-    silver = paths.silver(contract.name)
-    if table_exists(silver):
-        _evolve(spark, contract, silver)
-        return
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
-    _create(
-        spark,
-        silver,
-        columns,
-        ["event_date", *contract.partition_by],
-        f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'",
-    )
+    with spark_errors():
+        _create(
+            spark,
+            paths.bronze(contract.name),
+            BRONZE_COLUMNS,
+            ["arrival_date"],
+            # Statistics on payloads would cost time and copy personal data into the log.
+            "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
+        )
+        _create(
+            spark,
+            paths.quarantine(contract.name),
+            QUARANTINE_COLUMNS,
+            ["arrival_date"],
+            "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
+        )
+        silver = paths.silver(contract.name)
+        if table_exists(silver):
+            _evolve(spark, contract, silver)
+            return
+        columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
+        _create(
+            spark,
+            silver,
+            columns,
+            ["event_date", *contract.partition_by],
+            f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'",
+        )
 
 
 def silver_types(contract: StreamContract) -> dict[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.load import load_stream, load_streams, parse_contract
+from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import ContractError, UsageError
 
 GOOD = """\
@@ -99,3 +100,8 @@ def test_two_streams_share_neither_name_nor_topic(tmp_path: Path) -> None:
 def test_an_unknown_stream_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'sales'"):
         load_stream("sale")
+
+
+def test_contracts_survive_the_way_through_json() -> None:
+    for contract in load_streams().values():
+        assert StreamContract.model_validate_json(contract.model_dump_json()) == contract

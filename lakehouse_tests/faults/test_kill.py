@@ -1,0 +1,160 @@
+"""Kill the worker or Spark anywhere in a micro-batch, run again: nothing is lost, nothing is there twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import POINTS
+from lakehouse.engine.embedded import stack as embedded
+from lakehouse.engine.spark import connect
+from lakehouse.errors import BatchConflictError, SparkUnreachableError
+from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.drain import drain
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.verify import verify
+from lakehouse.settings import Settings
+from lakehouse_tests.streams import encode, sale, sales_on, send
+
+pytestmark = [pytest.mark.kafka, pytest.mark.spark]
+Topic = Callable[[str], str]
+
+
+def contract_file(contract: StreamContract, folder: Path) -> Path:
+    path = folder / "contract.json"
+    path.write_text(contract.model_dump_json(), encoding="utf-8")
+    return path
+
+
+def start_worker(contract: StreamContract, folder: Path, *, crash_at: str = "") -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "lakehouse_tests.faults.worker", str(contract_file(contract, folder))],
+        env={**os.environ, "LAKEHOUSE_CRASH_AT": crash_at, "LAKEHOUSE_MAX_BATCH_ROWS": "40"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def some_records(first: int, count: int) -> list[bytes]:
+    """Good sales with every tenth broken and every seventh sent twice."""
+    values = []
+    for number in range(first, first + count):
+        value = encode(sale(number, quantity=0)) if number % 10 == 0 else encode(sale(number))
+        values += [value] * (2 if number % 7 == 0 else 1)
+    return values
+
+
+def assert_whole(contract: StreamContract, settings: Settings, sent: int) -> None:
+    drain(contract, settings, budget_seconds=240, idle_seconds=0)
+    report = verify(settings, [contract])
+    assert report.findings == []
+    proof = report.proofs[0]
+    assert (proof.bronze, proof.waiting, proof.unmerged) == (sent, 0, 0)
+    assert proof.silver + proof.quarantined + proof.repeats == sent
+
+
+def test_sigkill_at_every_point_of_a_micro_batch(settings: Settings, topic_name: Topic, tmp_path: Path) -> None:
+    """One stream, killed at one point after the other; each run finds what the killed one left behind."""
+    contract = sales_on(settings, topic_name("killed"))
+    sent = 0
+    for number, point in enumerate(POINTS):
+        sent += send(settings, contract.topic.name, some_records(number * 100, 30))
+        worker = start_worker(contract, tmp_path, crash_at=point)
+        worker.communicate(timeout=200)
+        assert worker.returncode == -signal.SIGKILL, f"{point} was never reached"
+    assert_whole(contract, settings, sent)
+
+
+def test_two_drains_at_once_share_the_work_without_doubling_it(
+    settings: Settings, topic_name: Topic, tmp_path: Path
+) -> None:
+    contract = sales_on(settings, topic_name("raced"))
+    values = some_records(0, 200)
+    send(settings, contract.topic.name, values)
+    workers = [start_worker(contract, tmp_path) for _ in range(2)]
+    outputs = [worker.communicate(timeout=250)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(outputs)
+    assert_whole(contract, settings, len(values))
+
+
+def test_a_zombie_with_a_stale_plan_changes_nothing(settings: Settings, topic_name: Topic) -> None:
+    contract = sales_on(settings, topic_name("zombie"))
+    values = some_records(0, 30)
+    send(settings, contract.topic.name, values)
+    spark = connect(settings.spark_remote)
+    try:
+        ensure_tables(spark, contract, LakePaths.of(settings))
+        with TopicReader(settings) as topics:
+            asleep = BronzeWriter(contract, settings, spark, topics)
+            stale, _ = asleep.plan(10)
+            assert stale is not None
+            drain(contract, settings, budget_seconds=240, idle_seconds=0)
+            with pytest.raises(BatchConflictError):
+                asleep.append(stale)
+    finally:
+        spark.stop()
+    assert_whole(contract, settings, len(values))
+
+
+def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, topic_name: Topic) -> None:
+    contract = sales_on(settings, topic_name("zombie"))
+    values = some_records(0, 30)
+    send(settings, contract.topic.name, values)
+    spark = connect(settings.spark_remote)
+    try:
+        ensure_tables(spark, contract, LakePaths.of(settings))
+        with TopicReader(settings) as topics:
+            writer = BronzeWriter(contract, settings, spark, topics)
+            plan, waiting = writer.plan(1000)
+            assert plan is not None
+            writer.append(plan, waiting)
+        asleep = SilverWriter(contract, settings, spark)
+        stale = asleep.next_step(1000)
+        assert stale is not None
+        more = some_records(50, 20)
+        send(settings, contract.topic.name, more)
+        drain(contract, settings, budget_seconds=240, idle_seconds=0)
+        asleep.merge(stale)
+    finally:
+        spark.stop()
+    assert_whole(contract, settings, len(values) + len(more))
+
+
+def test_spark_killed_between_files_and_commit(stack: Settings, settings: Settings, topic_name: Topic) -> None:
+    """The server dies when the batch's first file is there and its commit is not; the supervisor brings it back."""
+    contract = sales_on(settings, topic_name("plug"))
+    sent = send(settings, contract.topic.name, some_records(0, 30))
+    drain(contract, settings, budget_seconds=240, idle_seconds=0)
+    sent += send(settings, contract.topic.name, some_records(100, 20_000))
+    bronze = Path(LakePaths.of(settings).bronze(contract.name))
+    before = set(bronze.rglob("*.parquet"))
+    victim = next(entry for entry in embedded.status(stack) if entry.name == "spark")
+    killed = threading.Event()
+
+    def kill_when_a_file_appears() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if set(bronze.rglob("*.parquet")) - before:
+                psutil.Process(victim.pid).kill()
+                killed.set()
+                return
+
+    watcher = threading.Thread(target=kill_when_a_file_appears)
+    watcher.start()
+    with pytest.raises(SparkUnreachableError):
+        drain(contract, settings, budget_seconds=240, idle_seconds=0)
+    watcher.join()
+    assert killed.is_set()
+    assert_whole(contract, settings, sent)
