@@ -33,7 +33,7 @@ demo: setup ## Send events, pull the plug, prove that nothing was lost or double
 dev: setup ## Run everything with Dagster's UI and the sensors on, until Ctrl-C
 	@$(BIN)/lakehouse dev $(ARGS)
 
-test: $(STAMP) ## Run the whole test suite with the coverage gate
+test: setup ## Run the whole test suite with the coverage gate
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
 lint: $(STAMP) ## Check style, types, layers, SQL, contracts and generated files
@@ -42,7 +42,7 @@ lint: $(STAMP) ## Check style, types, layers, SQL, contracts and generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@if [ -f dbt_project/dbt_project.yml ]; then echo "$(BIN)/sqlfluff lint dbt_project"; $(BIN)/sqlfluff lint dbt_project; fi
-	@$(BIN)/python -c 'from lakehouse.contracts.load import load_streams; print("contracts:", ", ".join(load_streams()))'
+	@$(BIN)/lakehouse streams validate
 	@diff -u .env.example <($(BIN)/lakehouse config --env-example) \
 		|| { echo ".env.example is old; make it anew: lakehouse config --env-example > .env.example" >&2; exit 1; }
 

@@ -11,7 +11,7 @@ from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.errors import EXIT_UNHEALTHY, LakehouseError
 from lakehouse.settings import load_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

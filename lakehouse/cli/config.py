@@ -5,7 +5,7 @@ import typer
 from lakehouse.cli.console import print_json, print_table
 from lakehouse.settings import Settings, load_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

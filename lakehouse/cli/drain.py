@@ -9,7 +9,7 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.lake.reports import BatchReport
 from lakehouse.settings import load_settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -17,6 +17,9 @@ def drain(
     stream: str = typer.Argument(help="Name of the stream, for example sales."),
     budget: float = typer.Option(None, "--budget", help="End after so many seconds.", min=0.1),
     idle: float = typer.Option(1.0, "--idle", help="End when nothing new came for so many seconds.", min=0),
+    another_lake: bool = typer.Option(
+        False, "--another-lake", help="Work on the lake at LAKEHOUSE_ROOT from now on, although it was another so far."
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
     """Take a stream's backlog into bronze and silver, then stop.
@@ -26,8 +29,10 @@ def drain(
     contract = load_stream(stream)
     settings = load_settings()
     from lakehouse.lake.drain import drain as run_drain
+    from lakehouse.lake.identity import require_lake
 
-    err.print(f"lake {settings.lake_root}, topic {contract.topic.name}", style="dim")
+    lake = require_lake(settings, another_lake=another_lake)
+    err.print(f"lake {lake} at {settings.lake_root}, topic {contract.topic.name}", style="dim", soft_wrap=True)
     summary = run_drain(
         contract,
         settings,

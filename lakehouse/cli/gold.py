@@ -11,7 +11,7 @@ from lakehouse.cli.console import err, out, print_json
 from lakehouse.errors import EXIT_UNHEALTHY, EXIT_USAGE
 from lakehouse.settings import load_settings
 
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
 _SELECT = typer.Option(None, "--select", help="Only these dbt models, at the silver versions that gold shows already.")
 _FULL = typer.Option(False, "--full-refresh", help="Compute everything anew, not only the dates that changed.")

@@ -22,7 +22,7 @@ from lakehouse.settings import Settings, load_settings
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 TABLE_ROWS = 1000
 
 

@@ -80,7 +80,7 @@ def new(
     out.print(str(path), markup=False)
     guesses = text.count("confirm")
     err.print(
-        f"{guesses} guesses to confirm in it. Next: lakehouse check {name}, then lakehouse topics apply.",
+        f"{guesses} guesses to confirm in it. Next: lakehouse topics apply, then lakehouse check {name}.",
         markup=False,
         soft_wrap=True,
     )

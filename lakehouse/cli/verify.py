@@ -13,7 +13,7 @@ from lakehouse.settings import load_settings
 if TYPE_CHECKING:
     from lakehouse.lake.verify import StreamProof, VerifyReport
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

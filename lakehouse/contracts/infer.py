@@ -148,7 +148,7 @@ def _day(value: Any) -> date | None:
 def _yaml(name: str, guesses: list[Guess], key: Guess, time: Guess, start: date) -> str:
     lines = [
         f'# Made from a sample by `lakehouse streams new {name}`. Lines with "confirm" are guesses: look, correct, and',
-        f"# delete the word. Then: lakehouse check {name}, lakehouse topics apply.",
+        f"# delete the word. Then: lakehouse topics apply, lakehouse check {name}.",
         f"type: {COMPONENT_TYPE}",
         "attributes:",
         f"  name: {_plain(name)}",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lakehouse.errors import BatchConflictError, SparkUnreachableError
+from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -94,6 +94,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
     Raises:
         SparkUnreachableError: the server, or our session on it, is gone.
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
+        DiskFullError: no space was left for what was to be written.
     """
     import grpc
     from pyspark.errors import PySparkException
@@ -106,6 +107,12 @@ def spark_errors(remote: str = "") -> Iterator[None]:
                 "Another writer committed to the same table first.",
                 why=_first_line(error),
                 fix="Nothing: what was to be written is planned again.",
+            ) from error
+        if "No space left on device" in str(error):
+            raise DiskFullError(
+                "The disk is full; the batch at hand was not committed.",
+                why=_first_line(error),
+                fix="Free space where the lake and LAKEHOUSE_HOME live, then run the same command again.",
             ) from error
         if not is_connection_loss(error):
             raise

@@ -33,8 +33,6 @@ def rebuild_silver(
     settings: Settings,
     days: list[date],
     report: Callable[[DayReport], None] = lambda _: None,
-    *,
-    expected_lake: str | None = None,
 ) -> list[DayReport]:
     """Recompute event dates of silver from bronze and replace exactly those partitions, one commit per date.
 
@@ -44,7 +42,7 @@ def rebuild_silver(
         SparkUnreachableError: Spark went away; days already reported are done.
     """
     paths = LakePaths.of(settings)
-    require_lake(paths, expected_lake)
+    require_lake(settings)
     spark = connect(settings.spark_remote)
     done: list[DayReport] = []
     try:
@@ -58,9 +56,7 @@ def rebuild_silver(
     return done
 
 
-def verify_bronze_day(
-    contract: StreamContract, settings: Settings, day: date, *, expected_lake: str | None = None
-) -> DayReport:
+def verify_bronze_day(contract: StreamContract, settings: Settings, day: date) -> DayReport:
     """Compare bronze of an arrival day with the broker; fill what is missing at its end; never rewrite.
 
     Raises:
@@ -76,7 +72,6 @@ def verify_bronze_day(
             budget_seconds=settings.drain_budget_seconds,
             idle_seconds=0,
             day=day,
-            expected_lake=expected_lake,
         )
         filled = summary.bronze_rows
     held = _bronze_rows(settings, paths.bronze(contract.name), day)

@@ -102,30 +102,6 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     return results
 
 
-def days_with_broken_rules(contract: StreamContract, settings: Settings) -> dict[date, int]:
-    """Arrival days with more rejected rows than the default tolerance allows: rejected rows per day.
-
-    Raises:
-        SparkUnreachableError: nothing could be counted.
-    """
-    paths = LakePaths.of(settings)
-    if not table_exists(paths.bronze(contract.name)):
-        return {}
-    spark = connect(settings.spark_remote)
-    try:
-        with spark_errors():
-            read = spark.read.format("delta").load(paths.bronze(contract.name)).groupBy("arrival_date").count()
-            bad = spark.read.format("delta").load(paths.quarantine(contract.name)).groupBy("arrival_date").count()
-            joined = (
-                bad.withColumnRenamed("count", "bad")
-                .join(read, "arrival_date")
-                .where(f"bad > {DEFAULT_TOLERANCE} * count")
-            )
-            return {row["arrival_date"]: row["bad"] for row in joined.collect()}
-    finally:
-        spark.stop()
-
-
 def _kept(
     spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date] | None
 ) -> tuple[int, dict[str, int]]:

@@ -38,7 +38,7 @@ def drain(
     idle_seconds: float,
     day: date | None = None,
     report: Callable[[BatchReport], None] = lambda _: None,
-    expected_lake: str | None = None,
+    another_lake: bool = False,
 ) -> DrainSummary:
     """Drain one stream.
 
@@ -49,7 +49,7 @@ def drain(
         idle_seconds: End when nothing new came for this time and silver has caught up.
         day: Take only records that arrived up to this day (UTC).
         report: Called in the caller's thread after each commit.
-        expected_lake: Id of the lake that the caller means.
+        another_lake: The caller means the lake at the root, although the state folder has worked on another one.
 
     Returns:
         Counts and the reason of the end.
@@ -57,7 +57,8 @@ def drain(
     Raises:
         Stop: a typed refusal; everything committed before it stays.
     """
-    return _Drain(contract, settings, report, expected_lake).run(budget_seconds, idle_seconds, day)
+    require_lake(settings, another_lake=another_lake)
+    return _Drain(contract, settings, report).run(budget_seconds, idle_seconds, day)
 
 
 class _Drain:
@@ -66,13 +67,11 @@ class _Drain:
         contract: StreamContract,
         settings: Settings,
         report: Callable[[BatchReport], None],
-        expected_lake: str | None,
     ) -> None:
         self._contract = contract
         self._settings = settings
         self._report = report
         self._paths = LakePaths.of(settings)
-        require_lake(self._paths, expected_lake)
         self._outbox: queue.SimpleQueue[BatchReport] = queue.SimpleQueue()
         self._facts: list[Fact] = []
         self._flushed = time.monotonic()

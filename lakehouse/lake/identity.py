@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lakehouse.errors import ForeignLakeError, SetupError
 from lakehouse.lake.paths import LakePaths
+from lakehouse.settings import Settings
 
 
 def read_lake_id(paths: LakePaths) -> str | None:
@@ -43,18 +44,32 @@ def ensure_lake_id(paths: LakePaths) -> str:
     return made
 
 
-def require_lake(paths: LakePaths, expected: str | None) -> str:
-    """The lake's id, refused when the caller was made for another lake.
+def require_lake(settings: Settings, *, another_lake: bool = False) -> str:
+    """The id of the lake at the configured root, refused when this state folder has worked on another one.
+
+    A state folder belongs to the first lake that it advances: a changed LAKEHOUSE_ROOT must not make a run go on in
+    a lake that it was not meant for.
+
+    Args:
+        settings: The root, and the state folder that remembers the lake.
+        another_lake: The caller means it: the state folder belongs to this lake from now on.
 
     Raises:
         ForeignLakeError: when the ids differ.
+        SetupError: when the root cannot be written.
     """
+    paths = LakePaths.of(settings)
     actual = ensure_lake_id(paths)
-    if expected is not None and expected != actual:
+    memory = settings.home / "lake_id"
+    known = memory.read_text(encoding="utf-8").strip() if memory.is_file() else None
+    if known is None or another_lake:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        memory.write_text(actual + "\n", encoding="utf-8")
+    elif known != actual:
         raise ForeignLakeError(
-            f"The lake at {paths.root} has id {actual}; this run was made for {expected}.",
+            f"The lake at {paths.root} has id {actual}; {settings.home} has worked on {known} so far.",
             why="LAKEHOUSE_ROOT points elsewhere than it did, or the lake was made anew.",
-            fix="Point LAKEHOUSE_ROOT back, or start the run again from today's lake.",
+            fix="Point LAKEHOUSE_ROOT back, or confirm the change once: lakehouse drain STREAM --another-lake",
         )
     return actual
 

@@ -153,7 +153,12 @@ def test_a_new_field_is_added_and_old_rows_keep_a_null(settings: Settings, topic
     assert verify(settings, [wider]).findings == []
 
 
-def test_a_run_made_for_another_lake_is_refused(settings: Settings, topic_name: Topic) -> None:
+def test_a_run_on_another_lake_is_refused_until_it_is_meant(settings: Settings, topic_name: Topic) -> None:
     contract = sales_on(settings, topic_name("sales"))
+    run(contract, settings)
+    other = settings.model_copy(update={"root": str(settings.home / "other")})
+    with pytest.raises(ForeignLakeError, match="has worked on"):
+        run(contract, other)
+    run(contract, other, another_lake=True)
     with pytest.raises(ForeignLakeError):
-        run(contract, settings, expected_lake="some-other-lake")
+        run(contract, settings)
