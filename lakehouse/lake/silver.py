@@ -20,12 +20,24 @@ from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import judge, latest_per_key, silver_columns, slim, winning_order
+from lakehouse.transforms.events import (
+    judge,
+    latest_of_repeated,
+    latest_per_key,
+    repeated_keys,
+    silver_columns,
+    slim,
+    winning_order,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _SOURCE = "silver_source"
+# Below this many rows sorting them all is cheaper than first asking which keys are repeated.
+_ROWS_WORTH_ASKING = 50_000
+# Above this many repeated keys sorting all rows is cheaper than sending the keys to every task.
+_FEW_REPEATED = 100_000
 
 
 class Step(NamedTuple):
@@ -173,12 +185,24 @@ class SilverWriter:
         conf.set("spark.databricks.delta.write.txnVersion", version)
         conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
         try:
-            latest_per_key(rows, self._contract).createOrReplaceTempView(_SOURCE)
+            self._winners(rows, profile.valid).createOrReplaceTempView(_SOURCE)
             self._spark.sql(merge_statement(self._contract, path, list(profile.event_dates))).collect()
         finally:
             conf.unset("spark.databricks.delta.write.txnAppId")
             conf.unset("spark.databricks.delta.write.txnVersion")
             conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+    def _winners(self, rows: "DataFrame", count: int) -> "DataFrame":
+        """The latest row per key. Repeated keys are rare, and a sort of whole rows is the dearest part of a merge."""
+        if count < _ROWS_WORTH_ASKING:
+            return latest_per_key(rows, self._contract)
+        repeated = repeated_keys(rows, self._contract).localCheckpoint()
+        number = repeated.count()
+        if number == 0:
+            return rows
+        if number > _FEW_REPEATED:
+            return latest_per_key(rows, self._contract)
+        return latest_of_repeated(rows, repeated, self._contract)
 
 
 def merge_statement(contract: StreamContract, path: str, event_dates: list[str]) -> str:

@@ -185,6 +185,27 @@ def latest_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
     return valid.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
 
 
+def repeated_keys(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """Each (event date, key) that more than one row has."""
+    return valid.groupBy("event_date", *contract.key).count().where("count > 1").drop("count")
+
+
+def latest_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """`latest_per_key` when few rows share a key: only those are sorted, the others stay where they are.
+
+    Args:
+        valid: Rows to choose from.
+        repeated: `repeated_keys(valid)`; small enough to be sent to every task.
+        contract: The stream.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    identity = ["event_date", *contract.key]
+    few = F.broadcast(repeated)
+    winners = latest_per_key(valid.join(few, identity, "left_semi"), contract)
+    return valid.join(few, identity, "left_anti").unionByName(winners).select(*valid.columns)
+
+
 def winning_order(contract: StreamContract) -> list[str]:
     """Columns by which the winner among rows of one key is decided, most significant first."""
     return [contract.event_time, "_generation", "_partition", "_offset"]

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import FieldSpec, StreamContract
 from lakehouse.lake.tables import BRONZE_COLUMNS
-from lakehouse.transforms.events import judge, latest_per_key, silver_columns
+from lakehouse.transforms.events import judge, latest_of_repeated, latest_per_key, repeated_keys, silver_columns
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
@@ -117,3 +117,21 @@ def test_the_latest_row_of_a_key_wins_whatever_the_order(spark: "SparkSession") 
         judged = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",))
         kept = latest_per_key(judged.select(*silver_columns(contract)), contract).collect()
         assert [row["store_location"] for row in kept] == ["b"]
+
+
+def test_few_repeated_keys_are_resolved_as_if_all_rows_were_sorted(spark: "SparkSession") -> None:
+    contract = load_stream("sales")
+    events = [sale(seed, at=NOW) for seed in range(6)]
+    events += [events[1] | {"store_location": "second"}, events[4] | {"sale_timestamp": "2026-11-19T10:00:00Z"}]
+    raw = [
+        ("topic", 0, offset, NOW, 1, None, encode(event), None, 0, NOW, "kafka://t", date(2026, 11, 20))
+        for offset, event in enumerate(events)
+    ]
+    valid = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",)).select(*silver_columns(contract))
+    repeated = repeated_keys(valid, contract)
+    assert [row["order_id"] for row in repeated.collect()] == [events[1]["order_id"]]
+    kept = latest_of_repeated(valid, repeated, contract)
+    assert kept.columns == valid.columns
+    expected = latest_per_key(valid, contract).collect()
+    assert sorted(kept.collect(), key=lambda row: row["_offset"]) == sorted(expected, key=lambda row: row["_offset"])
+    assert {row["_offset"] for row in expected} == {0, 2, 3, 4, 5, 6, 7}
