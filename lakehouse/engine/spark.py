@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 DEFAULT_PORT = 15002
 
@@ -69,6 +69,15 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         for key, value in SESSION_CONF.items():
             session.conf.set(key, value)
     return session
+
+
+def materialised(frame: "DataFrame") -> "DataFrame":
+    """The rows of a DataFrame, computed once when first needed and kept on the server until the result is let go."""
+    held = frame.localCheckpoint(eager=False)
+    # pyspark 4.0 hands the result to the first session of the thread, which may be another one; then the server does
+    # not find it. Not needed once the result belongs to the frame's own session.
+    held._session = held._plan._spark_session = frame.sparkSession
+    return held
 
 
 def ask(remote: str, timeout_seconds: float) -> float:

@@ -18,14 +18,17 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import Plan, current_version, last_plan, merged_through
+from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import judge, latest_per_key, silver_columns
+from lakehouse.transforms.events import judge, silver_columns, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+_LOCK_SECONDS = 900.0
 
 
 def rebuild_silver(
@@ -36,7 +39,8 @@ def rebuild_silver(
 ) -> list[DayReport]:
     """Recompute event dates of silver from bronze and replace exactly those partitions, one commit per date.
 
-    Records that arrived in bronze but are not merged yet are included; merging them later changes nothing.
+    Records that arrived in bronze but are not merged yet are included; merging them later changes nothing. No merge can
+    fall between the read and the commit of a day: both hold the stream's lock, and Dagster's pool keeps hosts apart.
 
     Raises:
         SparkUnreachableError: Spark went away; days already reported are done.
@@ -48,7 +52,8 @@ def rebuild_silver(
     try:
         ensure_tables(spark, contract, paths)
         for day in days:
-            done.append(_rebuild_day(spark, contract, paths, day))
+            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+                done.append(_rebuild_day(spark, contract, paths, day))
             report(done[-1])
     finally:
         spark.stop()
@@ -131,7 +136,7 @@ def _silver_of_day(
         .where(f"batch <= {newest.batch} AND {_arrival_window(contract, day)}")
     )
     valid = judge(bronze, contract, newest.generations).where(f"_broken = '' AND event_date = DATE'{day}'")
-    return latest_per_key(valid.select(*silver_columns(contract)), contract)
+    return winner_per_key(valid.select(*silver_columns(contract)), contract)
 
 
 def _arrival_window(contract: StreamContract, day: date) -> str:

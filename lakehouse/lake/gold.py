@@ -7,7 +7,6 @@ Every build starts from a copy of what is published and ends with a rename over 
 leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -22,6 +21,7 @@ from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake import gold_dbt, gold_plan
 from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode, literal
 from lakehouse.lake.identity import read_lake_id
+from lakehouse.lake.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
@@ -155,7 +155,7 @@ def building(
 
     folder = gold_path(settings).parent
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder / "build.lock", wait_seconds):
+    with _exclusively(folder / "build.lock", wait_seconds):
         paths = LakePaths.of(settings)
         pii_key = _pii_key(settings)
         lake_id = read_lake_id(paths)
@@ -259,26 +259,15 @@ def _pii_key(settings: Settings) -> str:
 
 
 @contextmanager
-def _lock(path: Path, wait_seconds: float) -> Iterator[None]:
-    """One build at a time on this machine; the system lets go of the lock when its holder dies."""
-    deadline = time.monotonic() + wait_seconds
-    with path.open("a+", encoding="utf-8") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    file.seek(0)
-                    raise GoldBusyError(
-                        f"Gold is being built by process {file.read().strip() or '?'}.",
-                        fix="Wait for it to end, then run the command again.",
-                    ) from error
-                time.sleep(0.1)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def _exclusively(path: Path, wait_seconds: float) -> Iterator[None]:
+    """One build at a time on this machine."""
+    try:
+        with exclusive(path, wait_seconds):
+            yield
+    except LockBusyError as error:
+        raise GoldBusyError(
+            f"Gold is being built by process {error.holder}.", fix="Wait for it to end, then run the command again."
+        ) from error
 
 
 def _sync(path: Path) -> None:

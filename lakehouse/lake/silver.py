@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark import materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError
 from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
+from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
@@ -22,11 +23,11 @@ from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import (
     judge,
-    latest_of_repeated,
-    latest_per_key,
     repeated_keys,
     silver_columns,
     slim,
+    winner_per_key,
+    winners_of_repeated,
     winning_order,
 )
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _SOURCE = "silver_source"
+_LOCK_SECONDS = 900.0
 # Below this many rows sorting them all is cheaper than first asking which keys are repeated.
 _ROWS_WORTH_ASKING = 50_000
 # Above this many repeated keys sorting all rows is cheaper than sending the keys to every task.
@@ -107,12 +109,12 @@ class SilverWriter:
         began = time.monotonic()
         with spark_errors():
             # Materialised once: the counts, the rejects and the merge all read it, none of them parses again.
-            judged = self._judged(step).localCheckpoint(eager=False)
+            judged = materialised(self._judged(step))
             profile = _profile(judged)
         self._require_quality(profile)
         if profile.rejected:
             write_rejects(judged.where("_broken != ''"), self._contract, self._settings, step.through)
-        with spark_errors():
+        with exclusive(silver_lock(self._settings, self._contract.name), _LOCK_SECONDS), spark_errors():
             self._commit(judged, profile, step)
         crash_point("after_silver_commit")
         commit = last_commit_of(self._paths.silver(self._contract.name), "silver")
@@ -195,26 +197,26 @@ class SilverWriter:
     def _winners(self, rows: "DataFrame", count: int) -> "DataFrame":
         """The latest row per key. Repeated keys are rare, and a sort of whole rows is the dearest part of a merge."""
         if count < _ROWS_WORTH_ASKING:
-            return latest_per_key(rows, self._contract)
-        repeated = repeated_keys(rows, self._contract).localCheckpoint()
+            return winner_per_key(rows, self._contract)
+        repeated = materialised(repeated_keys(rows, self._contract))
         number = repeated.count()
         if number == 0:
             return rows
         if number > _FEW_REPEATED:
-            return latest_per_key(rows, self._contract)
-        return latest_of_repeated(rows, repeated, self._contract)
+            return winner_per_key(rows, self._contract)
+        return winners_of_repeated(rows, repeated, self._contract)
 
 
 def merge_statement(contract: StreamContract, path: str, event_dates: list[str]) -> str:
-    """The MERGE of one step: only the touched event dates are read; a row wins when it comes later in the order."""
+    """The MERGE of one step: only the touched event dates are read; who wins is as in `winner_per_key`."""
     keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
     order = winning_order(contract)
-    newer = f"struct({', '.join(f's.`{c}`' for c in order)}) > struct({', '.join(f't.`{c}`' for c in order)})"
-    update = f"WHEN MATCHED AND {newer} THEN UPDATE SET * " if contract.mode == "upsert" else ""
+    beats = ">" if contract.mode == "upsert" else "<"
+    wins = f"struct({', '.join(f's.`{c}`' for c in order)}) {beats} struct({', '.join(f't.`{c}`' for c in order)})"
     return (
         f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
         f"ON t.event_date IN ({date_list(sorted(event_dates))}) AND t.event_date = s.event_date AND {keys} "
-        f"{update}WHEN NOT MATCHED THEN INSERT *"
+        f"WHEN MATCHED AND {wins} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     )
 
 

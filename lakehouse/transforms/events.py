@@ -175,12 +175,17 @@ def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
     )
 
 
-def latest_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """The winning row of each (event date, key): the latest by event time, then topic generation, partition, offset."""
+def winner_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """The winning row of each (event date, key), by event time, then topic generation, partition, offset.
+
+    In `upsert` mode the latest wins, in `append` mode the first: what was appended stays. Either way the order of
+    arrival does not matter.
+    """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
     from pyspark.sql.window import Window
 
-    order = [F.col(c).desc() for c in winning_order(contract)]
+    last_wins = contract.mode == "upsert"
+    order = [F.col(c).desc() if last_wins else F.col(c).asc() for c in winning_order(contract)]
     window = Window.partitionBy("event_date", *contract.key).orderBy(*order)
     return valid.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
 
@@ -190,8 +195,8 @@ def repeated_keys(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
     return valid.groupBy("event_date", *contract.key).count().where("count > 1").drop("count")
 
 
-def latest_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """`latest_per_key` when few rows share a key: only those are sorted, the others stay where they are.
+def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """`winner_per_key` when few rows share a key: only those are sorted, the others stay where they are.
 
     Args:
         valid: Rows to choose from.
@@ -202,7 +207,7 @@ def latest_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: Stre
 
     identity = ["event_date", *contract.key]
     few = F.broadcast(repeated)
-    winners = latest_per_key(valid.join(few, identity, "left_semi"), contract)
+    winners = winner_per_key(valid.join(few, identity, "left_semi"), contract)
     return valid.join(few, identity, "left_anti").unionByName(winners).select(*valid.columns)
 
 

@@ -6,11 +6,12 @@ Here: comparing whole tables by order-independent fingerprints, then naming rows
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import materialised
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
-from lakehouse.transforms.events import judge, latest_per_key, silver_columns, slim
+from lakehouse.transforms.events import judge, silver_columns, slim, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -41,8 +42,8 @@ def prove_silver(
     known = last_plan(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
     # Judged once and kept for both comparisons: parsing is what costs.
-    judged = slim(judge(bronze, contract, known[0].generations if known else ())).localCheckpoint(eager=False)
-    expected = latest_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
+    judged = materialised(slim(judge(bronze, contract, known[0].generations if known else ())))
+    expected = winner_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
     rows, findings = _compare(contract, silver, expected)

@@ -153,6 +153,19 @@ def test_a_new_field_is_added_and_old_rows_keep_a_null(settings: Settings, topic
     assert verify(settings, [wider]).findings == []
 
 
+def test_what_was_appended_stays_in_append_mode(settings: Settings, topic_name: Topic) -> None:
+    contract = sales_on(settings, topic_name("sales"), mode="append")
+    now = datetime.now(UTC)
+    first = [sale(n, at=now) for n in range(10)]
+    send(settings, contract.topic.name, [encode(event) for event in first])
+    run(contract, settings)
+    later = [event | {"store_location": "Boston", "sale_timestamp": now.isoformat()} for event in first]
+    send(settings, contract.topic.name, [encode(event) for event in later])
+    summary, _ = run(contract, settings)
+    assert (summary.bronze_rows, summary.silver_rows) == (10, 0)
+    assert verify(settings, [contract]).findings == []
+
+
 def test_a_run_on_another_lake_is_refused_until_it_is_meant(settings: Settings, topic_name: Topic) -> None:
     contract = sales_on(settings, topic_name("sales"))
     run(contract, settings)

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import FieldSpec, StreamContract
 from lakehouse.lake.tables import BRONZE_COLUMNS
-from lakehouse.transforms.events import judge, latest_of_repeated, latest_per_key, repeated_keys, silver_columns
+from lakehouse.transforms.events import judge, repeated_keys, silver_columns, winner_per_key, winners_of_repeated
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def test_infinite_doubles_are_no_numbers(spark: "SparkSession") -> None:
     assert [row["_broken"] for row in rows(spark, contract, events)] == ["", "score_type", ""]
 
 
-def test_the_latest_row_of_a_key_wins_whatever_the_order(spark: "SparkSession") -> None:
-    contract = load_stream("sales")
+@pytest.mark.parametrize(("mode", "winner"), [("upsert", "b"), ("append", "older")])
+def test_one_row_of_a_key_wins_whatever_the_order(spark: "SparkSession", mode: str, winner: str) -> None:
+    contract = load_stream("sales").model_copy(update={"mode": mode})
     first = sale(5, at=NOW)
     events = [first | {"store_location": place} for place in ("a", "b")] + [
         sale(5, at=NOW - timedelta(minutes=5)) | {"store_location": "older"}
@@ -115,8 +116,8 @@ def test_the_latest_row_of_a_key_wins_whatever_the_order(spark: "SparkSession") 
             for offset in order
         ]
         judged = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",))
-        kept = latest_per_key(judged.select(*silver_columns(contract)), contract).collect()
-        assert [row["store_location"] for row in kept] == ["b"]
+        kept = winner_per_key(judged.select(*silver_columns(contract)), contract).collect()
+        assert [row["store_location"] for row in kept] == [winner]
 
 
 def test_few_repeated_keys_are_resolved_as_if_all_rows_were_sorted(spark: "SparkSession") -> None:
@@ -130,8 +131,8 @@ def test_few_repeated_keys_are_resolved_as_if_all_rows_were_sorted(spark: "Spark
     valid = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",)).select(*silver_columns(contract))
     repeated = repeated_keys(valid, contract)
     assert [row["order_id"] for row in repeated.collect()] == [events[1]["order_id"]]
-    kept = latest_of_repeated(valid, repeated, contract)
+    kept = winners_of_repeated(valid, repeated, contract)
     assert kept.columns == valid.columns
-    expected = latest_per_key(valid, contract).collect()
+    expected = winner_per_key(valid, contract).collect()
     assert sorted(kept.collect(), key=lambda row: row["_offset"]) == sorted(expected, key=lambda row: row["_offset"])
     assert {row["_offset"] for row in expected} == {0, 2, 3, 4, 5, 6, 7}

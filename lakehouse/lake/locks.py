@@ -1,0 +1,51 @@
+"""Locks between processes of one machine, let go by the system when their holder dies. Here: waiting for one.
+
+They are a convenience and a second line: what makes batches exactly-once are their numbers in the Delta log.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lakehouse.settings import Settings
+
+
+class LockBusyError(Exception):
+    """The lock was not free in time; `holder` is the process that has it, as far as it is known."""
+
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
+        super().__init__(f"held by process {holder}")
+
+
+@contextmanager
+def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
+    """Hold the lock file `path` within the block.
+
+    Raises:
+        LockBusyError: it was not free within `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    with path.open("a+", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    file.seek(0)
+                    raise LockBusyError(file.read().strip() or "?") from error
+                time.sleep(0.05)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def silver_lock(settings: Settings, stream: str) -> Path:
+    """The lock of whoever writes a stream's silver: a merge must not fall between a backfill's read and its commit."""
+    return settings.home / "locks" / f"silver-{stream}"
