@@ -66,6 +66,7 @@ def test_a_property_that_does_not_exist_is_a_wrong_setting() -> None:
 
 def test_a_signal_stops_flushes_and_counts() -> None:
     sender = _sender()
+    before = signal.getsignal(signal.SIGTERM)
 
     def messages() -> "itertools.count[int] | object":
         for number in itertools.count():
@@ -84,7 +85,7 @@ def test_a_signal_stops_flushes_and_counts() -> None:
         )
     assert summary.sent == 11
     assert (summary.interrupted, summary.exit_code) == (True, 130)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_endless_run_that_is_stopped_has_done_its_work() -> None:
