@@ -1,6 +1,5 @@
 """`lakehouse up`: start the embedded services and say where they are."""
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ class ProgressLines:
 
     def __init__(self) -> None:
         self._status = err.status("starting …") if err.is_terminal else None
-        self._began = time.monotonic()
+        self._done: set[str] = set()
 
     def __enter__(self) -> "ProgressLines":
         if self._status is not None:
@@ -80,7 +79,11 @@ class ProgressLines:
 
     def __call__(self, step: "Progress") -> None:
         """Show one step."""
+        if step.state == "done" and step.step in self._done:
+            # A second start in one command asks again what runs already; one line says it.
+            return
         if step.state == "done":
+            self._done.add(step.step)
             err.print(f"✓ {step.step}  {step.detail}", soft_wrap=True)
         elif step.state == "note":
             err.print(f"  {step.step}: {step.detail}", soft_wrap=True, markup=False)
