@@ -79,6 +79,7 @@ class SalesGenerator:
         self._bad = Fraction(str(bad_share))
         self._duplicates = Fraction(str(duplicate_share))
         self._recent: list[Event] = []
+        self._repeats_due = 0
         self._day = -1
         self._second = -1
         self._second_text = ""
@@ -96,13 +97,17 @@ class SalesGenerator:
         made = self.made
         count = made.events
         made.events = count + 1
+        if self._duplicates and _is_turn(count, self._duplicates):
+            # Paid by this event or, where this one is broken or nothing can be repeated yet, by a later one.
+            self._repeats_due += 1
         if self._bad and _is_turn(count, self._bad):
             kinds = list(BROKEN_KINDS)
             kind = kinds[made.bad_by_kind.total() % len(kinds)]
             made.bad_by_kind[kind] += 1
             good = next(self._plain)
             return Event(good.key, BROKEN_KINDS[kind].damage(good.value), kind)
-        if self._duplicates and self._recent and _is_turn(count, self._duplicates):
+        if self._repeats_due and self._recent:
+            self._repeats_due -= 1
             made.duplicates += 1
             return self._rng.choice(self._recent)._replace(kind="duplicate")
         event = next(self._plain)

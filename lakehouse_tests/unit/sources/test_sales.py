@@ -80,6 +80,13 @@ def test_every_kind_occurs() -> None:
     assert set(BROKEN_KINDS) <= kinds
 
 
+def test_broken_events_do_not_take_the_turn_of_duplicates() -> None:
+    generator = SalesGenerator(seed=1, bad_share=0.01, duplicate_share=0.001)
+    for _ in range(10_000):
+        next(generator)
+    assert (generator.made.bad_by_kind.total(), generator.made.duplicates) == (100, 9)
+
+
 def test_duplicates_repeat_an_earlier_event_byte_for_byte() -> None:
     generator = SalesGenerator(seed=1, duplicate_share=0.1)
     seen: set[bytes] = set()
