@@ -70,6 +70,10 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         command=[
             str(java.path),
             f"-Xmx{settings.spark_memory}",
+            # Spark compiles code for every query. With the JVM's own limits (48 MB with one compiler) a full collection
+            # came every two seconds, only to make room for code and classes.
+            "-XX:ReservedCodeCacheSize=512m",
+            "-XX:MetaspaceSize=256m",
             *archive_options,
             *module_options,
             *own_options,
