@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
@@ -59,7 +59,12 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     """
     wait_for_port(remote, timeout_seconds)
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
     from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    # All sessions of a process share one pool of helper threads. pyspark 4.0 ends it when any of them is closed and
+    # only then forgets it: a query that runs in another thread fails meanwhile. Forget first, then end.
+    ExecutePlanResponseReattachableIterator.shutdown = classmethod(_retire_helper_threads)
 
     with spark_errors(remote):
         session = SparkSession.builder.remote(remote).create()
@@ -69,6 +74,14 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         for key, value in SESSION_CONF.items():
             session.conf.set(key, value)
     return session
+
+
+def _retire_helper_threads(cls: Any) -> None:
+    """Replacement for pyspark's `shutdown`: the next query makes a new pool while this one finishes its calls."""
+    with cls._lock:
+        pool, cls._release_thread_pool_instance = cls._release_thread_pool_instance, None
+    if pool is not None:
+        pool.shutdown()
 
 
 def materialised(frame: "DataFrame") -> "DataFrame":

@@ -33,13 +33,14 @@ def run(contract: StreamContract, settings: Settings, **options: Any) -> tuple[D
 
 
 def read_all(settings: Settings, topic: str, count: int) -> list[Any]:
-    """`count` records of a topic from its beginning."""
-    from confluent_kafka import Consumer
+    """`count` records of a topic of one partition, from its beginning."""
+    from confluent_kafka import Consumer, TopicPartition
 
-    consumer = Consumer(client_config(settings, group_id="reader") | {"auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
+    consumer = Consumer(client_config(settings, group_id="reader", enable_auto_commit=False))
+    # Assigned, not subscribed: joining a group takes the broker's time and proves nothing here.
+    consumer.assign([TopicPartition(topic, 0, 0)])
     found: list[Any] = []
-    deadline = datetime.now(UTC) + timedelta(seconds=30)
+    deadline = datetime.now(UTC) + timedelta(seconds=60)
     try:
         while len(found) < count and datetime.now(UTC) < deadline:
             message = consumer.poll(1.0)
