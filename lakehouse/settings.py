@@ -170,13 +170,14 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(_describe(error), fix="Correct it in the environment or in .env.") from error
+        raise SettingsError(describe_problems(error), fix="Correct it in the environment or in .env.") from error
     settings.home = settings.home.expanduser().resolve()
     settings.cache_dir = settings.cache_dir.expanduser().resolve()
     return settings
 
 
-def _describe(error: ValidationError) -> str:
+def describe_problems(error: ValidationError) -> str:
+    """Each wrong setting by its name, its value and what is allowed."""
     problems = []
     for detail in error.errors():
         name = str(detail["loc"][0]) if detail["loc"] else "?"

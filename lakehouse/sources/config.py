@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from lakehouse.errors import SettingsError, UsageError
 from lakehouse.kafka.client import ProducerProfile, producer_config
-from lakehouse.settings import EndpointsSource, Settings
+from lakehouse.settings import EndpointsSource, Settings, describe_problems
 
 # Properties of the Java client that librdkafka does not have and that change nothing for this producer.
 JAVA_ONLY = {
@@ -150,11 +150,8 @@ def _settings(given: dict[str, Any], from_file: dict[str, Any]) -> Settings:
     try:
         settings = WithFile(**given)
     except ValidationError as error:
-        problems = " ".join(
-            f"{detail['loc'][0]}={detail['input']!r} is not allowed: {detail['msg']}." for detail in error.errors()
-        )
         raise SettingsError(
-            problems, fix="Correct it on the command line, in the environment or in the --config file."
+            describe_problems(error), fix="Correct it on the command line, in the environment or in the --config file."
         ) from error
     settings.home = settings.home.expanduser().resolve()
     return settings
