@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark import expect_rows, spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.client import spark_options
 from lakehouse.kafka.offsets import TopicReader, TopicState
@@ -26,18 +26,20 @@ from lakehouse.lake.tally import oldest_age
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
-# Large fetches: with Kafka's defaults the reader, not the disk, would be the limit.
+# Larger fetches than Kafka's defaults, but each partition's consumer keeps one fetched ahead: 16 MiB filled the heap.
 _FETCH = {
-    "kafka.max.poll.records": "20000",
-    "kafka.max.partition.fetch.bytes": str(16 << 20),
-    "kafka.fetch.max.bytes": str(64 << 20),
+    "kafka.max.poll.records": "5000",
+    "kafka.max.partition.fetch.bytes": str(4 << 20),
+    "kafka.fetch.max.bytes": str(32 << 20),
+    # At the log's end a fetch ahead is in flight; the next micro-batch would wait for it, 500 ms by default.
+    "kafka.fetch.max.wait.ms": "5",
     "kafka.isolation.level": "read_committed",
     "failOnDataLoss": "true",
     "includeHeaders": "true",
 }
-_ROWS_PER_FILE = 250_000
+_ROWS_PER_FILE = 60_000
 
 
 def midnight(day: date) -> datetime:
@@ -48,6 +50,17 @@ def midnight(day: date) -> datetime:
 def today() -> date:
     """The current day, UTC."""
     return datetime.now(UTC).date()
+
+
+def _constant(literal: "Column") -> "Column":
+    """A literal that differs from batch to batch, as data instead of as part of the generated code.
+
+    Spark writes plain numbers and times into the code of a query: each batch would be compiled, and warmed up, as a new
+    program. An element of a constant array is looked up; the index is always 0, but the optimizer cannot know.
+    """
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    return F.get(F.array(literal), F.least(F.col("partition"), F.lit(0)))
 
 
 class BronzeWriter:
@@ -63,6 +76,7 @@ class BronzeWriter:
         self._path = LakePaths.of(settings).bronze(contract.name)
         # The day that all unread records are known to belong to; a hint that saves asking the broker.
         self._current_day: date | None = None
+        self._reader_id = uuid.uuid4().hex
 
     def plan(self, max_rows: int) -> tuple[Plan | None, int]:
         """The next micro-batch, or None when nothing waits; with it the offsets that wait in all.
@@ -94,6 +108,7 @@ class BronzeWriter:
         began = time.monotonic()
         rows = self._read(plan)
         with spark_errors():
+            expect_rows(self._spark, plan.span)
             (
                 rows.write.format("delta")
                 .mode("append")
@@ -140,6 +155,7 @@ class BronzeWriter:
         records = (
             self._spark.read.format("kafka")
             .options(**spark_options(self._settings), **_FETCH)
+            .option("kafka.group.id", self._reader_group(plan))
             .option("assign", json.dumps({topic: sorted(ranges)}))
             .option("startingOffsets", json.dumps({topic: {str(p): r[0] for p, r in ranges.items()}}))
             .option("endingOffsets", json.dumps({topic: {str(p): r[1] for p, r in ranges.items()}}))
@@ -154,13 +170,21 @@ class BronzeWriter:
             "key",
             "value",
             "headers",
-            F.lit(plan.batch).cast("bigint").alias("batch"),
-            F.current_timestamp().alias("_ingested_at"),
+            _constant(F.lit(plan.batch).cast("bigint")).alias("batch"),
+            _constant(F.lit(datetime.now(UTC))).alias("_ingested_at"),
             F.lit(f"kafka://{topic}").alias("_source_file"),
             F.lit(plan.day).alias("arrival_date"),
         )
         files = -(-plan.span // _ROWS_PER_FILE)
         return rows.coalesce(files) if files < len(ranges) else rows
+
+    def _reader_group(self, plan: Plan) -> str:
+        """Name under which Spark's executors keep their consumers from one micro-batch to the next.
+
+        Not a consumer group that commits offsets. It is this writer's alone and the topic generation's alone: what was
+        fetched ahead from a topic that was deleted since can never be taken for records of its successor.
+        """
+        return f"lakehouse-reader-{plan.stream}-{plan.topic_id}-{self._reader_id}"
 
     def _read_back(self, plan: Plan) -> Commit:
         known = last_plan(self._path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import materialised, spark_errors
+from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError
 from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
@@ -43,10 +43,11 @@ _FEW_REPEATED = 100_000
 
 
 class Step(NamedTuple):
-    """Bronze batches after `after` up to and including `through`, all in the arrival days `days`."""
+    """Bronze batches after `after` up to and including `through`: about `rows` rows, all in the arrival days `days`."""
 
     after: int
     through: int
+    rows: int
     days: tuple[date, ...]
     generations: tuple[str, ...]
 
@@ -96,7 +97,7 @@ class SilverWriter:
             taken.append(plan)
             rows += plan.span
         days = tuple(sorted({plan.day for plan in taken}))
-        return Step(after, taken[-1].batch, days, newest[0].generations)
+        return Step(after, taken[-1].batch, rows, days, newest[0].generations)
 
     def merge(self, step: Step) -> BatchReport:
         """Judge one step, write its rejects, merge its valid rows under the number of its last batch.
@@ -108,6 +109,7 @@ class SilverWriter:
         """
         began = time.monotonic()
         with spark_errors():
+            expect_rows(self._spark, step.rows)
             # Materialised once: the counts, the rejects and the merge all read it, none of them parses again.
             judged = materialised(self._judged(step))
             profile = _profile(judged)
