@@ -1,4 +1,4 @@
-"""`StreamComponent`: one `defs.yaml` becomes a stream's assets, checks, drain job and arrivals sensor.
+"""`StreamComponent`: one `defs.yaml` becomes a stream's assets, checks, jobs, schedule and arrivals sensor.
 
 Here: assembly only. Not here: what a contract may say (`lakehouse.contracts.model` is the one schema), what a run does
 (`tables`), what is checked (`checks`), when a run is launched (`arrivals`).
@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from lakehouse.components.arrivals import build_arrivals_sensor
-from lakehouse.components.checks import build_bronze_checks, build_silver_checks
+from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
@@ -67,5 +67,25 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
         assets=[topic_spec(contract), build_tables(contract)],
         asset_checks=[build_bronze_checks(contract), build_silver_checks(contract)],
         jobs=[job],
+        schedules=[_runway_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
+    )
+
+
+def _runway_schedule(contract: StreamContract) -> dg.ScheduleDefinition:
+    """Asks hourly when unread records expire: a stream whose drains fail, or are switched off, has to warn as well."""
+    job = dg.define_asset_job(
+        name=f"watch_{contract.name}",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(bronze_key(contract), RUNWAY)),
+        description=f"Warns before the broker deletes records of {contract.topic.name} that nobody has read.",
+        executor_def=dg.in_process_executor,
+        tags={STREAM_TAG: contract.name},
+    )
+    return dg.ScheduleDefinition(
+        name=f"{contract.name}_runway",
+        job=job,
+        cron_schedule="17 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Every hour: in how long does retention delete the oldest unread record of {contract.topic.name}?",
     )

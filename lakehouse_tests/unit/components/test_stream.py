@@ -2,7 +2,7 @@
 
 import importlib
 import traceback
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +14,7 @@ from lakehouse.components.stream import build_stream_defs
 from lakehouse.components.tables import MODE_TAG, STREAM_TAG
 from lakehouse.contracts.load import STREAMS_FOLDER, load_contract, load_stream
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.progress import Backlog
 from lakehouse.settings import PROJECT_ROOT
 
 FILES = sorted(STREAMS_FOLDER.glob("*/defs.yaml"))
@@ -63,6 +64,29 @@ def test_a_broken_file_names_file_and_field(
     said = "".join(traceback.format_exception(failure.value))
     for text in ["defs.yaml", *expected]:
         assert text in said
+
+
+class _NearlyExpired(LakeResource):
+    """A lake whose oldest unread record the broker deletes in an hour."""
+
+    def backlog(self, contract: StreamContract) -> Backlog:
+        today = datetime.now(UTC).date()
+        return Backlog(20, [(today, 20)], {0: 5}, contract.topic.name, last_batch=3, silver_batch=3)
+
+    def hours_until_expiry(self, contract: StreamContract, backlog: Backlog, *, now: datetime) -> float:
+        return 1.0
+
+
+def test_the_runway_is_watched_hourly_without_a_drain() -> None:
+    sales = dg.Definitions.merge(build_stream_defs(SALES), dg.Definitions(resources={"lake": _NearlyExpired()}))
+    schedule = sales.resolve_schedule_def("sales_runway")
+    assert schedule.cron_schedule == "17 * * * *"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    done = sales.resolve_job_def(schedule.job_name).execute_in_process()
+    checks = done.get_asset_check_evaluations()
+    assert [(check.check_name, check.passed, check.severity) for check in checks] == [
+        ("retention_runway", False, dg.AssetCheckSeverity.WARN)
+    ]
 
 
 def test_tables_describe_themselves(sales: dg.Definitions) -> None:
