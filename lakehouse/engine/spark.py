@@ -43,6 +43,8 @@ _LOST = (
     "INVALID_HANDLE.SESSION_CLOSED",
     "INVALID_HANDLE.OPERATION_NOT_FOUND",
     "RETRIES_EXCEEDED",
+    # What pyspark says when a retry of the lost call met the server's successor, which does not know the session.
+    "NO_ACTIVE_SESSION",
     "Stream removed",
     "Socket closed",
 )

@@ -171,7 +171,8 @@ class BronzeWriter:
             "value",
             "headers",
             _constant(F.lit(plan.batch).cast("bigint")).alias("batch"),
-            _constant(F.lit(datetime.now(UTC))).alias("_ingested_at"),
+            # Not F.lit(datetime): it asks the thread's first session about time zones, which may be gone.
+            _constant(F.timestamp_micros(F.lit(time.time_ns() // 1_000))).alias("_ingested_at"),
             F.lit(f"kafka://{topic}").alias("_source_file"),
             F.lit(plan.day).alias("arrival_date"),
         )

@@ -36,6 +36,7 @@ def test_closed_port_fails_in_the_given_time_and_says_what_to_start():
     [
         "[INVALID_HANDLE.SESSION_NOT_FOUND] The handle is invalid. Session not found.",
         "[INVALID_HANDLE.SESSION_CHANGED] The existing Spark server driver instance has restarted.",
+        "[NO_ACTIVE_SESSION] No active Spark session found. Please create a new Spark session before running the code.",
         "<_MultiThreadedRendezvous: status = StatusCode.UNAVAILABLE, details = Socket closed>",
     ],
 )
