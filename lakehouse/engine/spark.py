@@ -68,9 +68,10 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
-    # All sessions of a process share one pool of helper threads. pyspark 4.0 ends it when any of them is closed and
-    # only then forgets it: a query that runs in another thread fails meanwhile. Forget first, then end.
-    ExecutePlanResponseReattachableIterator.shutdown = classmethod(_retire_helper_threads)
+    # All sessions of a process share one pool of helper threads, and pyspark 4.0 ends it when any of them is closed:
+    # a query in another thread fails meanwhile, and a session that the garbage collector closes in the middle of a call
+    # to the pool waits for itself for ever. The threads are few and idle; they end with the process.
+    ExecutePlanResponseReattachableIterator.shutdown = classmethod(_keep_helper_threads)
 
     with spark_errors(remote):
         session = SparkSession.builder.remote(remote).create()
@@ -82,12 +83,8 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     return session
 
 
-def _retire_helper_threads(cls: Any) -> None:
-    """Replacement for pyspark's `shutdown`: the next query makes a new pool while this one finishes its calls."""
-    with cls._lock:
-        pool, cls._release_thread_pool_instance = cls._release_thread_pool_instance, None
-    if pool is not None:
-        pool.shutdown()
+def _keep_helper_threads(cls: Any) -> None:
+    """Replacement for pyspark's `shutdown`, which every closed session calls."""
 
 
 def expect_rows(session: "SparkSession", rows: int) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -96,6 +97,24 @@ def test_session_settings_reach_the_server(own):
             assert session.conf.get(key) == value
     finally:
         session.stop()
+
+
+def test_a_session_closed_within_a_call_to_the_helper_pool_does_not_wait_for_itself(own):
+    """The garbage collector may close a forgotten session anywhere, also while the shared pool holds its lock."""
+    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator as Answer
+
+    url = entry(own, "spark").url
+    forgotten, other = spark_client.connect(url), spark_client.connect(url)
+    try:
+        closing = threading.Thread(target=forgotten.stop, daemon=True)
+        with Answer._get_or_create_release_thread_pool()._shutdown_lock:
+            closing.start()
+            closing.join(timeout=30)
+            is_stuck = closing.is_alive()
+        assert not is_stuck
+        assert other.sql("select 1").collect()[0][0] == 1
+    finally:
+        other.stop()
 
 
 def test_killed_spark_is_back_on_its_port_and_the_old_session_fails_with_a_typed_error(own):
