@@ -112,7 +112,7 @@ class Settings(BaseSettings):
         description="More options for the embedded Java processes, separated by spaces.",
     )
     spark_memory: str = Field(
-        "2g",
+        "1536m",
         alias="LAKEHOUSE_SPARK_MEMORY",
         description="Heap of the embedded Spark server.",
         pattern=r"^\d+[mg]$",
