@@ -93,9 +93,7 @@ def expect_rows(session: "SparkSession", rows: int) -> None:
     Spark writes Java code for every projection of every task anew, also when the class is compiled already. For few
     rows that text costs more than to interpret the expressions: a small micro-batch takes half the processor time.
     """
-    mode = "NO_CODEGEN" if rows < _ROWS_WORTH_CODE else "FALLBACK"
-    if session.conf.get(_CODE_MODE) != mode:
-        session.conf.set(_CODE_MODE, mode)
+    session.conf.set(_CODE_MODE, "NO_CODEGEN" if rows < _ROWS_WORTH_CODE else "FALLBACK")
 
 
 def materialised(frame: "DataFrame") -> "DataFrame":

@@ -123,7 +123,7 @@ def server_conf(home: Path, port: int) -> dict[str, str]:
         # Looks and renames within one lock, and without the sixteen `readlink` processes that Delta's default starts
         # for each commit on a local disk.
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
-        # A Kafka consumer that waits for its next micro-batch holds what it fetched ahead, tens of megabytes per
+        # A Kafka consumer that waits for its next micro-batch holds what it fetched ahead, megabytes per
         # partition. With Spark's five minutes, those of ended drains filled the heap.
         "spark.kafka.consumer.cache.timeout": "20s",
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
