@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
 
@@ -32,8 +33,21 @@ SESSION_CONF: dict[str, str] = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 
-_CODE_MODE = "spark.sql.codegen.factoryMode"
-_ROWS_WORTH_CODE = 50_000
+# Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
+# its stages, and tasks for empty partitions cost more than the rows do.
+_MANY_ROWS = 50_000
+_FOR_FEW_ROWS = {
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
+_FOR_MANY_ROWS = {
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.adaptive.enabled": SESSION_CONF["spark.sql.adaptive.enabled"],
+    "spark.sql.shuffle.partitions": SESSION_CONF["spark.sql.shuffle.partitions"],
+}
+# What each session was last told, so that a stream of small batches does not tell it every time.
+_told: "WeakKeyDictionary[SparkSession, dict[str, str]]" = WeakKeyDictionary()
 
 # Marks of a session whose server died or was started anew; its temporary views and settings are gone with it.
 _LOST = (
@@ -88,12 +102,13 @@ def _keep_helper_threads(cls: Any) -> None:
 
 
 def expect_rows(session: "SparkSession", rows: int) -> None:
-    """Tell the session how many rows its next queries are about.
-
-    Spark writes Java code for every projection of every task anew, also when the class is compiled already. For few
-    rows that text costs more than to interpret the expressions: a small micro-batch takes half the processor time.
-    """
-    session.conf.set(_CODE_MODE, "NO_CODEGEN" if rows < _ROWS_WORTH_CODE else "FALLBACK")
+    """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for."""
+    wanted = _FOR_FEW_ROWS if rows < _MANY_ROWS else _FOR_MANY_ROWS
+    if _told.get(session) is wanted:
+        return
+    for key, value in wanted.items():
+        session.conf.set(key, value)
+    _told[session] = wanted
 
 
 def materialised(frame: "DataFrame") -> "DataFrame":

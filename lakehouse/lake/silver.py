@@ -144,7 +144,7 @@ class SilverWriter:
             .load(self._paths.bronze(self._contract.name))
             .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
-        return slim(judge(bronze, self._contract, step.generations))
+        return slim(judge(bronze, self._contract, step.generations), self._contract)
 
     def _require_quality(self, profile: Profile) -> None:
         broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]

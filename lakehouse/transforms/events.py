@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SPARK_TYPES = {"integer": "int", "long": "bigint"}
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
+# What is carried from bronze through parsing besides the provenance.
+_RAW = ("key", "value", "_broker_time", "arrival_date")
 
 
 def spark_type(field: FieldSpec) -> str:
@@ -50,10 +52,10 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
     return _judged(_typed(_read(bronze, generations), contract), contract)
 
 
-def slim(judged: "DataFrame") -> "DataFrame":
+def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     """Judged rows with the payload of rejected ones only: half the size where they are kept for a while."""
     return judged.selectExpr(
-        *(f"`{name}`" for name in judged.columns if name not in ("key", "value")),
+        *(f"`{name}`" for name in (*silver_columns(contract), "timestamp", "arrival_date", *VERDICTS)),
         "CASE WHEN _broken != '' THEN key END AS key",
         "CASE WHEN _broken != '' THEN value END AS value",
     )
@@ -88,7 +90,6 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
 
 
 def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
-    carried = [c for c in raw.columns if c != "_text"]
     own = [field for field in contract.fields if field.derive is None]
     parsed = raw.selectExpr(
         "*",
@@ -104,7 +105,8 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
         f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
     )
     fields = parsed.selectExpr(
-        *carried,
+        *_RAW,
+        *PROVENANCE,
         f"{unreadable} AS _unreadable",
         # The raw texts are needed only where some field did not parse; everywhere else this branch costs nothing.
         f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} "
@@ -208,7 +210,7 @@ def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: Str
     identity = ["event_date", *contract.key]
     few = F.broadcast(repeated)
     winners = winner_per_key(valid.join(few, identity, "left_semi"), contract)
-    return valid.join(few, identity, "left_anti").unionByName(winners).select(*valid.columns)
+    return valid.join(few, identity, "left_anti").unionByName(winners).select(*silver_columns(contract))
 
 
 def winning_order(contract: StreamContract) -> list[str]:

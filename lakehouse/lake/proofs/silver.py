@@ -42,7 +42,7 @@ def prove_silver(
     known = last_plan(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
     # Judged once and kept for both comparisons: parsing is what costs.
-    judged = materialised(slim(judge(bronze, contract, known[0].generations if known else ())))
+    judged = materialised(slim(judge(bronze, contract, known[0].generations if known else ()), contract))
     expected = winner_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
