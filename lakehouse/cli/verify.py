@@ -46,8 +46,10 @@ def _show(report: "VerifyReport") -> None:
     for finding in report.findings:
         out.print(f"✗ {finding.stream} {finding.check}: {finding.problem}", style="red", markup=False)
     lake = f"lake {report.lake_id}" if report.lake_id else "no lake yet"
+    gaps = sum(proof.gaps for proof in report.proofs)
+    lost = f"0 lost besides {gaps:,} recorded" if gaps else "0 lost"
     if report.ok:
-        out.print(f"✓ 0 lost · 0 twice · exactly-once holds ({report.seconds:.1f} s, {lake})", style="green")
+        out.print(f"✓ {lost} · 0 twice · exactly-once holds ({report.seconds:.1f} s, {lake})", style="green")
     else:
         out.print(f"✗ {len(report.findings)} findings ({report.seconds:.1f} s, {lake})", style="bold red")
 
@@ -60,6 +62,8 @@ def describe(proof: "StreamProof") -> str:
         line += f" + {proof.repeats:,} repeats of a key"
     if proof.unmerged:
         line += f" + {proof.unmerged:,} not merged yet"
+    if proof.gaps:
+        line += f" · {proof.gaps:,} offsets in recorded gaps"
     if proof.waiting:
         line += f" · {proof.waiting:,} more wait on the broker"
     if proof.gold_version is None:

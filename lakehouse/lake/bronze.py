@@ -7,6 +7,8 @@ plans (`lake.planner`), the loop (`lake.drain`).
 import json
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from typing import TYPE_CHECKING
@@ -40,6 +42,8 @@ _FETCH = {
     "includeHeaders": "true",
 }
 _ROWS_PER_FILE = 60_000
+# What the Kafka source says when planned offsets do not exist any more.
+_RECORDS_GONE = ("Some data may have been lost", "OffsetOutOfRangeException")
 
 
 def midnight(day: date) -> datetime:
@@ -103,11 +107,12 @@ class BronzeWriter:
 
         Raises:
             BatchConflictError: another writer committed this batch number first; nothing was written, plan again.
+            ResumePointGoneError, TopicRecreatedError: the records went between plan and read; nothing was written.
             SparkUnreachableError: Spark went away; the batch may or may not be committed, the next plan will tell.
         """
         began = time.monotonic()
-        rows = self._read(plan)
-        with spark_errors():
+        with self._lost_records_named(plan), spark_errors():
+            rows = self._read(plan) if plan.gap is None else self._nothing()
             expect_rows(self._spark, plan.span)
             (
                 rows.write.format("delta")
@@ -178,6 +183,27 @@ class BronzeWriter:
         )
         files = -(-plan.span // _ROWS_PER_FILE)
         return rows.coalesce(files) if files < len(ranges) else rows
+
+    @contextmanager
+    def _lost_records_named(self, plan: Plan) -> Iterator[None]:
+        """When Spark misses records that were planned, ask the broker again: its answer is the typed stop."""
+        from pyspark.errors import PySparkException
+
+        try:
+            yield
+        except PySparkException as error:
+            if not any(mark in str(error) for mark in _RECORDS_GONE):
+                raise
+            known = last_plan(self._path)
+            resume_points(plan.stream, known[0] if known else None, self._topics.state(self._contract.topic.name))
+            raise BatchConflictError(
+                f"Records of batch {plan.batch} of stream {plan.stream} went between plan and read.",
+                why="Nothing of it was read before, or the broker has them again.",
+                fix="Nothing: it plans again from what the broker has.",
+            ) from error
+
+    def _nothing(self) -> "DataFrame":
+        return self._spark.read.format("delta").load(self._path).limit(0)
 
     def _reader_group(self, plan: Plan) -> str:
         """Name under which Spark's executors keep their consumers from one micro-batch to the next.

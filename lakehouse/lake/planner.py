@@ -3,11 +3,13 @@
 Here: offsets arithmetic and the typed refusals. Not here: asking the broker or the log.
 """
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import pairwise
 
 from lakehouse.errors import PartitionsMissingError, ResumePointGoneError, TopicRecreatedError, TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
-from lakehouse.lake.ledger import Offsets, Plan
+from lakehouse.lake.ledger import Gap, Offsets, Plan
 
 
 def resume_points(stream: str, last: Plan | None, state: TopicState) -> Offsets:
@@ -28,7 +30,7 @@ def resume_points(stream: str, last: Plan | None, state: TopicState) -> Offsets:
             f"Topic {state.topic} of stream {stream} was deleted and made anew: id {state.topic_id}, "
             f"bronze has read {last.topic_id}.",
             why="Offsets start again at 0, so old and new records could be taken for each other.",
-            fix="See docs/runbooks/TOPIC_RECREATED.md.",
+            fix=f"If it was meant: {_accept(stream)} (docs/runbooks/TOPIC_RECREATED.md)",
         )
     missing = sorted(set(last.end) - set(state.end))
     if missing:
@@ -43,8 +45,8 @@ def resume_points(stream: str, last: Plan | None, state: TopicState) -> Offsets:
         ranges = ", ".join(f"partition {p}: {a} to {b - 1}" for p, (a, b) in sorted(lost.items()))
         raise ResumePointGoneError(
             f"Topic {state.topic} no longer has offsets that stream {stream} has not read ({ranges}).",
-            why="Retention deleted them before they were read.",
-            fix="See docs/runbooks/RESUME_POINT_GONE.md.",
+            why="Retention deleted them before they were read. Everything up to there is in bronze.",
+            fix=f"Record the loss and go on: {_accept(stream)} (docs/runbooks/RESUME_POINT_GONE.md)",
         )
     ahead = {p: (points[p], state.end[p]) for p in points if points[p] > state.end[p]}
     if ahead:
@@ -93,3 +95,59 @@ def next_plan(
         writer=writer,
         generations=generations,
     )
+
+
+def gap_plan(
+    stream: str, last: Plan | None, state: TopicState, *, who: str, why: str, at: datetime, writer: str
+) -> Plan | None:
+    """The batch without rows that records what is lost for good, behind which reading goes on.
+
+    None when nothing is lost: every resume point can be read.
+
+    Raises:
+        PartitionsMissingError, TopicTruncatedError: no gap can answer these.
+    """
+    if last is None:
+        return None
+    try:
+        resume_points(stream, last, state)
+    except ResumePointGoneError as stop:
+        code, generations = stop.code, last.generations
+        start = {p: last.end.get(p, 0) for p in state.start}
+    except TopicRecreatedError as stop:
+        code, generations = stop.code, (*last.generations, state.topic_id)
+        start = dict.fromkeys(state.start, 0)
+    else:
+        return None
+    end = {p: max(start[p], state.start[p]) for p in start}
+    lost = {p: (start[p], end[p]) for p in sorted(start) if end[p] > start[p]}
+    return Plan(
+        stream=stream,
+        topic_id=state.topic_id,
+        batch=last.batch + 1,
+        start=start,
+        end=end,
+        day=at.date(),
+        writer=writer,
+        generations=generations,
+        gap=Gap(code=code, lost=lost, who=who, why=why, at=at),
+    )
+
+
+def chain_breaks(plans: list[Plan]) -> Iterator[str]:
+    """Places where a batch does not follow the one before it, one sentence each; `plans` oldest first."""
+    for before, after in pairwise(plans):
+        if after.batch != before.batch + 1:
+            yield f"batch {after.batch} follows batch {before.batch}"
+        if after.topic_id != before.topic_id:
+            if after.gap is None:
+                yield f"batch {after.batch} reads another topic id than batch {before.batch}, and nobody accepted that"
+            continue
+        for partition, end in sorted(before.end.items()):
+            start = after.start.get(partition)
+            if start != end:
+                yield f"partition {partition}: batch {before.batch} ended at {end}, the next starts at {start}"
+
+
+def _accept(stream: str) -> str:
+    return f'lakehouse accept-gap {stream} --why "…"'

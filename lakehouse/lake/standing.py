@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.ledger import Plan, commits
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.planner import chain_breaks
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,19 +62,6 @@ def bronze_facts(contract: StreamContract, settings: Settings, days: list[date] 
         rows, identities = _one(duck, sql, path)
     plans = _plans(path, min(days) if days else None)
     return BronzeFacts(int(rows), int(rows) - int(identities), len(plans), tuple(chain_breaks(plans)))
-
-
-def chain_breaks(plans: list[Plan]) -> Iterator[str]:
-    """Places where a batch does not follow the one before it; `plans` oldest first, one topic id or several."""
-    for before, after in pairwise(plans):
-        if after.batch != before.batch + 1:
-            yield f"batch {after.batch} follows batch {before.batch}"
-        if after.topic_id != before.topic_id:
-            continue
-        for partition, end in sorted(before.end.items()):
-            start = after.start.get(partition)
-            if start != end:
-                yield f"partition {partition}: batch {before.batch} ended at {end}, the next starts at {start}"
 
 
 def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDay]:

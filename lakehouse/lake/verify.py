@@ -14,7 +14,7 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.gold import gold_path
 from lakehouse.lake.identity import read_lake_id
-from lakehouse.lake.ledger import current_version, last_commit_of, last_plan
+from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, recorded_gaps
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.bronze import prove_bronze
 from lakehouse.lake.proofs.finding import Finding
@@ -40,6 +40,7 @@ class StreamProof:
         repeats: Valid rows that another row of the same key superseded.
         gold_version: Silver version that gold was built from; None when it was not.
         silver_version: Silver's version that was looked at.
+        gaps: Offsets that somebody accepted as lost (`lakehouse accept-gap`).
     """
 
     stream: str
@@ -51,6 +52,7 @@ class StreamProof:
     repeats: int
     gold_version: int | None
     silver_version: int | None
+    gaps: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,5 +135,6 @@ def _prove(
         repeats=silver.repeats,
         gold_version=gold.silver_version,
         silver_version=version,
+        gaps=recorded_gaps(path),
     )
     return proof, [*findings, *silver.findings, *gold.findings]

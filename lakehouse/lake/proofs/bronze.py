@@ -3,13 +3,13 @@
 Here: three comparisons and the words for what they find. Not here: repairing.
 """
 
-import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
 from lakehouse.lake.ledger import Commit, Plan, commits
+from lakehouse.lake.planner import chain_breaks
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.settings import Settings
 
@@ -43,25 +43,10 @@ def prove_bronze(
     history = [(Plan.from_metadata(c.metadata), c) for c in commits(path) if c.metadata.get("kind") == "bronze"][::-1]
     plans = [plan for plan, _ in history]
     return [
-        *_contiguity(contract.name, plans),
+        *(Finding(contract.name, "contiguity", text) for text in chain_breaks(plans)),
         *_batch_counts(bronze, contract.name, history),
         *_identities(bronze, contract, settings, plans, state),
     ]
-
-
-def _contiguity(stream: str, plans: list[Plan]) -> list[Finding]:
-    findings = []
-    for before, after in itertools.pairwise(plans):
-        if after.batch != before.batch + 1:
-            findings.append(Finding(stream, "contiguity", f"batch {after.batch} follows batch {before.batch}"))
-        if after.topic_id != before.topic_id:
-            continue
-        for partition, end in before.end.items():
-            start = after.start.get(partition)
-            if start != end:
-                text = f"batch {before.batch} ends at {end}, batch {after.batch} starts at {start}"
-                findings.append(Finding(stream, "contiguity", f"partition {partition}: {text}"))
-    return findings
 
 
 def _batch_counts(bronze: "DataFrame", stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:

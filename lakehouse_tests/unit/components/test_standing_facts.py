@@ -1,6 +1,5 @@
-"""Bronze's chain of batches and the days a backfill may name."""
+"""How long unread records live, and the days a backfill may name."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,29 +9,9 @@ from hypothesis import strategies as st
 from lakehouse.cli.backfill import parse_days
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import UsageError
-from lakehouse.lake.ledger import Plan
-from lakehouse.lake.standing import chain_breaks, hours_until_expiry
+from lakehouse.lake.standing import hours_until_expiry
 
 START, TODAY = date(2026, 1, 1), date(2026, 11, 20)
-
-
-def plan(batch: int, first: int, end: int) -> Plan:
-    return Plan("sales", "t1", batch, {0: first}, {0: end}, TODAY, "w", ("t1",))
-
-
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=20))
-def test_a_chain_without_gaps_is_whole(sizes: list[int]) -> None:
-    ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
-    plans = [plan(n, end - size, end) for n, (size, end) in enumerate(zip(sizes, ends, strict=True))]
-    assert list(chain_breaks(plans)) == []
-
-
-def test_a_lost_range_and_a_lost_batch_are_named() -> None:
-    whole = [plan(0, 0, 10), plan(1, 10, 20), plan(2, 20, 30)]
-    assert list(chain_breaks([whole[0], replace(whole[1], start={0: 12})])) == [
-        "partition 0: batch 0 ended at 10, the next starts at 12"
-    ]
-    assert "batch 2 follows batch 0" in list(chain_breaks([whole[0], whole[2]]))
 
 
 def test_unread_records_expire_a_retention_after_their_day_began() -> None:
