@@ -52,7 +52,7 @@ def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, fl
         writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
         plan, _ = writer.plan(bench.sizes.events)
     assert plan is not None
-    rows = writer._read(plan)
+    rows = writer.read(plan)
     target = f"{bench.paths.root}/limit.parquet"
     consumed, written = [], []
     for _ in range(bench.sizes.passes):

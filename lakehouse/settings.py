@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     max_batch_rows: int = Field(
         500_000, alias="LAKEHOUSE_MAX_BATCH_ROWS", description="Rows in one micro-batch, at most.", ge=1
     )
+    durability: Literal["fsync", "none"] = Field(
+        "fsync",
+        alias="LAKEHOUSE_DURABILITY",
+        description="fsync: a commit counts when it would survive a loss of power. none: the operating system decides.",
+    )
     drain_budget_seconds: float = Field(
         600, alias="LAKEHOUSE_DRAIN_BUDGET_SECONDS", description="Seconds after which a drain run ends.", gt=0
     )

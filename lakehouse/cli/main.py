@@ -43,6 +43,7 @@ COMMANDS: dict[str, _Entry] = {
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),
+    "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }

@@ -20,6 +20,7 @@ from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.client import spark_options
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
+from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, Offsets, Plan, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.planner import next_plan, resume_points
@@ -112,7 +113,7 @@ class BronzeWriter:
         """
         began = time.monotonic()
         with self._lost_records_named(plan), spark_errors():
-            rows = self._read(plan) if plan.gap is None else self._nothing()
+            rows = self.read(plan) if plan.gap is None else self._nothing()
             expect_rows(self._spark, plan.span)
             (
                 rows.write.format("delta")
@@ -124,6 +125,7 @@ class BronzeWriter:
             )
         crash_point("after_bronze_commit")
         commit = self._read_back(plan)
+        settle(self._path, commit, self._settings)
         return BatchReport(
             layer="bronze",
             stream=plan.stream,
@@ -152,7 +154,8 @@ class BronzeWriter:
         # Timestamps that run backwards (a producer's clock, a broker's jump) must not hide records for ever.
         return day, end if any(end.get(p, 0) > start[p] for p in start) else dict(state.end)
 
-    def _read(self, plan: Plan) -> "DataFrame":
+    def read(self, plan: Plan) -> "DataFrame":
+        """The records of a plan as rows of bronze; lazy."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
         topic = self._contract.topic.name

@@ -17,6 +17,7 @@ from lakehouse.engine.spark import connect
 from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.damage import require_sound
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan
@@ -58,6 +59,7 @@ def drain(
         Stop: a typed refusal; everything committed before it stays.
     """
     require_lake(settings, another_lake=another_lake)
+    require_sound(contract.name, LakePaths.of(settings))
     return _Drain(contract, settings, report).run(budget_seconds, idle_seconds, day)
 
 

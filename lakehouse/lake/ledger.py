@@ -3,17 +3,26 @@
 Here: plans as they stand in commits, and reading them back. Not here: making plans (`lake.planner`), writing tables.
 """
 
+import base64
 import json
+import string
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lakehouse.errors import LogDamagedError
 from lakehouse.lake.paths import table_exists
 
 Offsets = dict[int, int]
+
+_Z85_TO_B85 = str.maketrans(
+    string.digits + string.ascii_lowercase + string.ascii_uppercase + ".-:+=^!/*?&<>()[]{}@%$#",
+    string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~",
+)
 
 
 @dataclass(frozen=True)
@@ -135,13 +144,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's own metrics."""
+    """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's metrics and `add`s."""
 
     version: int
     metadata: dict[str, Any]
     metrics: dict[str, Any]
     committed_at: datetime
-    added_stats: tuple[dict[str, Any], ...]
+    added: tuple[dict[str, Any], ...]
+
+    @property
+    def added_stats(self) -> list[dict[str, Any]]:
+        """The statistics of the files that it added, where they have some."""
+        return [json.loads(add["stats"]) for add in self.added if add.get("stats")]
 
 
 def current_version(path: str) -> int | None:
@@ -199,7 +213,7 @@ def read_commit(file: Path) -> Commit:
         metadata=_own_metadata(info.get("userMetadata")),
         metrics=info.get("operationMetrics") or {},
         committed_at=datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, UTC),
-        added_stats=tuple(json.loads(a["add"]["stats"]) for a in actions if "add" in a and a["add"].get("stats")),
+        added=tuple(action["add"] for action in actions if "add" in action),
     )
 
 
@@ -227,6 +241,18 @@ def merged_through(silver_path: str) -> int:
     """The last bronze batch that silver holds; -1 when it holds none."""
     commit = last_commit_of(silver_path, "silver")
     return -1 if commit is None else int(commit.metadata["through"])
+
+
+def files_of(add: dict[str, Any]) -> list[str]:
+    """Names, relative to the table, of the files behind one `add`: the data file and its deletion vector's, if any."""
+    vector = add.get("deletionVector") or {}
+    if vector.get("storageType") != "u":
+        return [unquote(add["path"])]
+    # A prefix of any length, then a UUID in 20 characters of ZeroMQ's base 85.
+    text = vector["pathOrInlineDv"]
+    prefix, code = text[:-20], text[-20:].translate(_Z85_TO_B85)
+    name = f"deletion_vector_{uuid.UUID(bytes=base64.b85decode(code))}.bin"
+    return [unquote(add["path"]), f"{prefix}/{name}" if prefix else name]
 
 
 def _own_metadata(text: str | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.client import spark_options
-from lakehouse.lake.ledger import last_commit_of
+from lakehouse.lake.durable import settle
+from lakehouse.lake.ledger import Commit, last_commit_of
 from lakehouse.lake.paths import LakePaths
 from lakehouse.quality.rules import MALFORMED, NO_VALUE, NOT_UTF8, quote
 from lakehouse.settings import Settings
@@ -63,7 +64,7 @@ def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Sett
                 .option("userMetadata", json.dumps(metadata))
                 .save(path)
             )
-        _require_own(path, contract, number, writer)
+        settle(path, _require_own(path, contract, number, writer), settings)
     crash_point("after_quarantine")
     crash_point("before_dlq_flush")
     with spark_errors():
@@ -129,7 +130,7 @@ def _as_dead_letters(records: "DataFrame", contract: StreamContract) -> "DataFra
     )
 
 
-def _require_own(path: str, contract: StreamContract, number: int, writer: str) -> None:
+def _require_own(path: str, contract: StreamContract, number: int, writer: str) -> Commit:
     last = last_commit_of(path, "quarantine")
     if last is None or last.metadata["number"] != number or last.metadata["writer"] != writer:
         raise BatchConflictError(
@@ -137,3 +138,4 @@ def _require_own(path: str, contract: StreamContract, number: int, writer: str) 
             why="Two drains ran at once, or this one was asleep for a while.",
             fix="Nothing: the step starts again from what is committed.",
         )
+    return last

@@ -14,6 +14,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError
+from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
@@ -119,7 +120,10 @@ class SilverWriter:
         with exclusive(silver_lock(self._settings, self._contract.name), _LOCK_SECONDS), spark_errors():
             self._commit(judged, profile, step)
         crash_point("after_silver_commit")
-        commit = last_commit_of(self._paths.silver(self._contract.name), "silver")
+        silver = self._paths.silver(self._contract.name)
+        commit = last_commit_of(silver, "silver")
+        if commit is not None:
+            settle(silver, commit, self._settings)
         changed = _changed_rows(commit)
         return BatchReport(
             layer="silver",

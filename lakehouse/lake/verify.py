@@ -12,6 +12,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
+from lakehouse.lake.damage import look_at_stream
 from lakehouse.lake.gold import gold_path
 from lakehouse.lake.identity import read_lake_id
 from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, recorded_gaps
@@ -93,6 +94,11 @@ def verify(
         with TopicReader(settings) as topics, spark_errors():
             for contract in streams:
                 on_progress(contract.name)
+                damage = look_at_stream(contract.name, paths)
+                if damage:
+                    # No count means anything while files are missing; Spark could not even read them.
+                    findings += [Finding(contract.name, "storage", str(found)) for found in damage]
+                    continue
                 proof, found = _prove(spark, contract, settings, paths, topics)
                 proofs.append(proof)
                 findings += found

@@ -87,7 +87,7 @@ def _identities(
         if mine.rows > mine.distinct:
             findings += _doubled(part, contract.name, partition)
         if mine.distinct < end - start:
-            missing = _missing(part, start, end)
+            missing = missing_ranges(part, start, end)
             still_there = topic_id == state.topic_id
             findings += _lost(contract, settings, partition, missing, state.start.get(partition, 0), still_there)
     return findings
@@ -111,7 +111,7 @@ def _doubled(part: "DataFrame", stream: str, partition: int) -> list[Finding]:
     ]
 
 
-def _missing(part: "DataFrame", start: int, end: int) -> list[tuple[int, int]]:
+def missing_ranges(part: "DataFrame", start: int, end: int) -> list[tuple[int, int]]:
     """Ranges `[a, b)` within `[start, end)` of which no row is there."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
     from pyspark.sql.window import Window

@@ -1,0 +1,117 @@
+"""Files of a table damaged as power losses and careless hands do it: found before a write, named, mended."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import LogDamagedError
+from lakehouse.lake.damage import look_at_stream
+from lakehouse.lake.drain import drain
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.repair import repair
+from lakehouse.lake.verify import verify
+from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.faults.test_gaps import delete_before
+from lakehouse_tests.streams import encode, sale, sales_on, send
+
+pytestmark = [pytest.mark.kafka, pytest.mark.spark]
+Topic = Callable[[str], str]
+
+
+def take(contract: StreamContract, settings: Settings) -> None:
+    drain(contract, settings, budget_seconds=240, idle_seconds=0)
+
+
+def last_commit(table: str) -> Path:
+    return max((Path(table) / "_delta_log").glob("*.json"))
+
+
+def filled(settings: Settings, topic: str) -> tuple[StreamContract, int]:
+    """A stream of two batches with rejects, repeats and rows that the later batch supersedes."""
+    contract = sales_on(settings, topic)
+    sent = 0
+    for first in (0, 20):
+        values = [encode(sale(n)) for n in range(first, first + 25)] + [b"{"]
+        sent += send(settings, contract.topic.name, values)
+        take(contract, settings)
+    return contract, sent
+
+
+def assert_mended(contract: StreamContract, settings: Settings, sent: int) -> None:
+    """A drain refuses, naming the command; the command mends; the proof holds; a second repair finds nothing."""
+    with pytest.raises(LogDamagedError, match="lakehouse repair sales"):
+        take(contract, settings)
+    assert repair(contract, settings, dry_run=True).done == []
+    report = repair(contract, settings)
+    assert report.found
+    assert report.lost == []
+    proof = verify(settings, [contract])
+    assert proof.findings == []
+    assert proof.proofs[0].bronze == sent
+    assert repair(contract, settings).found == []
+
+
+def test_damaged_ends_of_each_table_are_mended(settings: Settings, topic_name: Topic) -> None:
+    """Zero bytes (the commit never reached the disk), half a commit, a cut-off and a missing data file."""
+    contract, sent = filled(settings, topic_name("damaged"))
+    paths = LakePaths.of(settings)
+    bronze, silver = paths.bronze(contract.name), paths.silver(contract.name)
+
+    os.truncate(last_commit(bronze), 0)
+    assert_mended(contract, settings, sent)
+
+    torn = last_commit(silver)
+    os.truncate(torn, torn.stat().st_size // 2)
+    assert_mended(contract, settings, sent)
+
+    newest = max(Path(silver).rglob("*.parquet"), key=lambda file: file.stat().st_mtime)
+    os.truncate(newest, newest.stat().st_size - 7)
+    assert_mended(contract, settings, sent)
+
+    newest = max(Path(bronze).rglob("*.parquet"), key=lambda file: file.stat().st_mtime)
+    newest.unlink()
+    assert_mended(contract, settings, sent)
+
+    # The middle of bronze's log is written down nowhere else.
+    (Path(bronze) / "_delta_log" / f"{2:020d}.json").unlink()
+    with pytest.raises(LogDamagedError, match=r"commit missing: version 2.*backup"):
+        repair(contract, settings)
+    assert [damage.kind for damage in look_at_stream(contract.name, paths)] == ["commit missing"]
+
+
+def test_what_the_broker_no_longer_has_is_listed(settings: Settings, topic_name: Topic) -> None:
+    contract, sent = filled(settings, topic_name("unmended"))
+    bronze = LakePaths.of(settings).bronze(contract.name)
+    min(Path(bronze).rglob("*.parquet"), key=lambda file: file.stat().st_mtime).unlink()
+    assert [finding.check for finding in verify(settings, [contract]).findings] == ["storage"]
+    delete_before(settings, contract.topic.name, {0: 2, 1: 2, 2: 2})
+
+    report = repair(contract, settings)
+    assert report.lost
+    assert all("batch 0" in text and "offsets 0 to 1" in text for text in report.lost)
+    found = verify(settings, [contract])
+    assert not found.ok
+    assert found.proofs[0].bronze == sent - 2 * len(report.lost)
+
+
+def test_durability_can_be_left_to_the_operating_system(
+    settings: Settings, topic_name: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of a commit is brought to the disk, its folders too; with `none` nothing is."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
+    contract, _ = filled(settings, topic_name("durable"))
+    paths = LakePaths.of(settings)
+    for table in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
+        newest = last_commit(table)
+        assert {str(newest), str(newest.parent)} <= set(synced)
+        assert any(name.startswith(table) and name.endswith(".parquet") for name in synced)
+    assert any("deletion_vector" in name for name in synced)
+
+    synced.clear()
+    send(settings, contract.topic.name, [encode(sale(99))])
+    drain(contract, load_settings(LAKEHOUSE_DURABILITY="none"), budget_seconds=240, idle_seconds=0)
+    assert not any(name.endswith(".parquet") for name in synced)
