@@ -86,6 +86,12 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class AccessDeniedError(Stop):
+    """The broker knows us not, or does not allow what we asked for: wrong password or certificate, missing ACL."""
+
+    code = "ACCESS_DENIED"
+
+
 class TopicMissingError(Stop):
     """The stream's topic does not exist on the broker."""
 

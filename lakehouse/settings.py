@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lakehouse.errors import SettingsError
@@ -59,6 +59,32 @@ class Settings(BaseSettings):
         "localhost:9092",
         alias="KAFKA_BOOTSTRAP_SERVERS",
         description="Brokers, comma-separated host:port. Default: the embedded broker when it is up.",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        alias="KAFKA_SECURITY_PROTOCOL",
+        description="How brokers are spoken to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512",
+        alias="KAFKA_SASL_MECHANISM",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; counts with a SASL protocol.",
+    )
+    kafka_sasl_username: str | None = Field(None, alias="KAFKA_SASL_USERNAME", description="User of a SASL protocol.")
+    kafka_sasl_password: SecretStr | None = Field(
+        None, alias="KAFKA_SASL_PASSWORD", description="Password of a SASL protocol; never shown."
+    )
+    kafka_ssl_ca: Path | None = Field(
+        None, alias="KAFKA_SSL_CA", description="PEM file of the authority that signed the brokers' certificates."
+    )
+    kafka_ssl_certificate: Path | None = Field(
+        None, alias="KAFKA_SSL_CERTIFICATE", description="PEM file of our own certificate, for mutual TLS."
+    )
+    kafka_ssl_key: Path | None = Field(
+        None, alias="KAFKA_SSL_KEY", description="PEM file (PKCS 8) of our own private key, for mutual TLS."
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        None, alias="KAFKA_SSL_KEY_PASSWORD", description="Password of the private key; never shown."
     )
     spark_remote: str = Field(
         "sc://127.0.0.1:15002",

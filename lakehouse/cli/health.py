@@ -73,12 +73,18 @@ def examine(settings: "Settings") -> list[Health]:
 
 def ask_kafka(settings: "Settings") -> Health:
     """The broker's metadata."""
-    from lakehouse.engine.embedded import kafka
-    from lakehouse.errors import BrokerUnreachableError
+    from confluent_kafka import KafkaException
+
+    from lakehouse.errors import LakehouseError
+    from lakehouse.kafka.client import admin_client, translate
 
     try:
-        cluster = kafka.ask(settings.kafka_bootstrap_servers, ANSWER_SECONDS)
-    except BrokerUnreachableError as error:
+        admin = admin_client(settings, timeout_seconds=ANSWER_SECONDS)
+        cluster = admin.list_topics(timeout=ANSWER_SECONDS).cluster_id
+    except KafkaException as failure:
+        error = translate(failure, settings, doing="asking for metadata")
+        return Health("kafka", "unhealthy", f"{error.problem} {error.why}", error.fix)
+    except LakehouseError as error:
         return Health("kafka", "unhealthy", f"{error.problem} {error.why}", error.fix)
     return Health("kafka", "healthy", f"{settings.kafka_bootstrap_servers}, cluster {cluster}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
+from lakehouse.errors import AccessDeniedError, BatchConflictError, DiskFullError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -65,6 +65,15 @@ _LOST = (
 
 # What Delta says to the writer that came second; also when both were making the table.
 _LOST_RACE = ("[DELTA_CONCURRENT_", "[DELTA_PROTOCOL_CHANGED", "[DELTA_METADATA_CHANGED", "[DELTA_TABLE_ALREADY_EXISTS")
+
+# Names of Kafka's exceptions for a broker that does not let Spark in, or not read or write this topic.
+_ACCESS_DENIED = (
+    "TopicAuthorizationException",
+    "GroupAuthorizationException",
+    "ClusterAuthorizationException",
+    "SaslAuthenticationException",
+    "SslAuthenticationException",
+)
 
 
 def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
@@ -143,6 +152,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
     Raises:
         SparkUnreachableError: the server, or our session on it, is gone.
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
+        AccessDeniedError: Kafka does not let Spark read or write a topic.
         DiskFullError: no space was left for what was to be written.
     """
     import grpc
@@ -156,6 +166,12 @@ def spark_errors(remote: str = "") -> Iterator[None]:
                 "Another writer committed to the same table first.",
                 why=_first_line(error),
                 fix="Nothing: what was to be written is planned again.",
+            ) from error
+        if any(mark in str(error) for mark in _ACCESS_DENIED):
+            raise AccessDeniedError(
+                "Kafka denies access to Spark.",
+                why=next(mark for mark in _ACCESS_DENIED if mark in str(error)),
+                fix="Check KAFKA_SECURITY_PROTOCOL, user, certificates and ACLs (docs/runbooks/ACCESS_DENIED.md).",
             ) from error
         if "No space left on device" in str(error):
             raise DiskFullError(

@@ -8,7 +8,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Literal
 
-from lakehouse.errors import BrokerUnreachableError, LakehouseError, TopicMissingError, UsageError
+from lakehouse.errors import AccessDeniedError, BrokerUnreachableError, LakehouseError, TopicMissingError, UsageError
+from lakehouse.kafka.security import librdkafka_security, spark_security
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ ProducerProfile = Literal["default", "compat"]
 # librdkafka writes to stderr on its own (refused connections, unknown topics). Those failures reach the user as typed
 # errors, once; level 0 leaves only "the process cannot go on".
 _SILENT = 0
+_REFUSAL_SECONDS = 5.0
 
 PRODUCER_PROFILES: dict[ProducerProfile, dict[str, object]] = {
     # No duplicates and no reordering by retries; delivery is tried for two minutes, then the message counts as failed.
@@ -69,6 +71,7 @@ def client_config(settings: Settings, **overrides: object) -> dict[str, object]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
     }
+    config |= librdkafka_security(settings)
     config.update({name.replace("_", "."): value for name, value in overrides.items()})
     return config
 
@@ -87,7 +90,7 @@ def producer_config(settings: Settings, profile: ProducerProfile = "default") ->
 
 def spark_options(settings: Settings) -> dict[str, str]:
     """Connection options of Spark's Kafka source and sink; tuning belongs to the reader or writer."""
-    return {"kafka.bootstrap.servers": settings.kafka_bootstrap_servers}
+    return {"kafka.bootstrap.servers": settings.kafka_bootstrap_servers, **spark_security(settings)}
 
 
 def admin_client(settings: Settings, *, timeout_seconds: float = 10) -> "AdminClient":
@@ -160,6 +163,17 @@ def translate(error: "KafkaException", settings: Settings, *, doing: str, topic:
     from confluent_kafka import KafkaError
 
     cause = error.args[0]
+    refusals = {
+        KafkaError._AUTHENTICATION,
+        KafkaError._SSL,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+    if cause.code() in refusals:
+        return access_denied(f"While {doing}: {cause.str()}.")
     silent_network = {
         KafkaError._TRANSPORT,
         KafkaError._ALL_BROKERS_DOWN,
@@ -169,12 +183,44 @@ def translate(error: "KafkaException", settings: Settings, *, doing: str, topic:
         KafkaError.BROKER_NOT_AVAILABLE,
     }
     if cause.code() in silent_network:
+        refused = _refusal(settings)
+        if refused:
+            return access_denied(refused)
         return unreachable(settings, why=f"While {doing}: {cause.str()}.")
     if topic and cause.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return topic_missing(topic, [])
     return LakehouseError(
         f"Kafka refused while {doing}: {cause.str().rstrip('.')} ({cause.name()}).",
         fix="Check the topic's settings with `lakehouse topics describe` and the broker's log.",
+    )
+
+
+def _refusal(settings: Settings) -> str:
+    """Why the brokers do not let us in; empty when they do, or are not there.
+
+    A client that is refused only times out; the reason goes to its error callback, which nobody else listens to.
+    """
+    if settings.kafka_security_protocol == "PLAINTEXT":
+        return ""
+    from confluent_kafka import KafkaError, Producer
+
+    said: list[KafkaError] = []
+    probe = Producer(client_config(settings) | {"error_cb": said.append})
+    deadline = time.monotonic() + _REFUSAL_SECONDS
+    while time.monotonic() < deadline:
+        probe.poll(0.1)
+        for error in said:
+            if error.code() in {KafkaError._AUTHENTICATION, KafkaError._SSL}:
+                return str(error.str())
+    return ""
+
+
+def access_denied(why: str) -> AccessDeniedError:
+    """The error for a broker that does not let us in, or not do this."""
+    return AccessDeniedError(
+        "Kafka denies access.",
+        why=why,
+        fix="Check KAFKA_SECURITY_PROTOCOL, user, certificates and ACLs (docs/runbooks/ACCESS_DENIED.md).",
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from lakehouse.errors import LakehouseError
-from lakehouse.kafka.client import admin_client, topic_missing, translate
+from lakehouse.kafka.client import access_denied, admin_client, topic_missing, translate
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,9 +120,10 @@ class TopicReader:
 
         Raises:
             BrokerUnreachableError: when no broker answers.
+            AccessDeniedError: when the user may not use this group.
             LakehouseError: when the broker refuses, for example while a consumer of that group is live.
         """
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicPartition
 
         if not offsets:
             return
@@ -133,6 +134,8 @@ class TopicReader:
         committed = self._result(futures[group], topic, f"committing the offsets of group {group}")
         for position in committed.topic_partitions:
             if position.error is not None:
+                if position.error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    raise access_denied(f"While committing the offsets of group {group}: {position.error.str()}.")
                 raise LakehouseError(
                     f"Kafka refused the offset of {topic}[{position.partition}] for group {group}: "
                     f"{position.error.str()}."

@@ -104,11 +104,15 @@ class _Drain:
                 if silver.is_alive():
                     silver.join()
                 self._deliver()
-                self._flush(topics)
+                self._flush()
                 spark.stop()
-        if self._silver_failure is not None:
-            raise self._silver_failure
-        known = last_plan(self._paths.bronze(self._contract.name))
+            if self._silver_failure is not None:
+                raise self._silver_failure
+            known = last_plan(self._paths.bronze(self._contract.name))
+            if known is not None:
+                # For lag tools only; nothing here reads it back.
+                group = f"lakehouse-{self._contract.name}"
+                topics.commit_group(group, self._contract.topic.name, known[0].end)
         return DrainSummary(
             stream=self._contract.name,
             batches=self._counts["batches"],
@@ -179,13 +183,10 @@ class _Drain:
                 self._counts["rejected"] += done.rejected
             self._report(done)
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            self._flush(None)
+            self._flush()
 
-    def _flush(self, topics: TopicReader | None) -> None:
-        """Write the facts gathered so far; at the end also show the position to lag tools, as a consumer group."""
+    def _flush(self) -> None:
+        """Write the facts gathered so far."""
         self._flushed = time.monotonic()
         facts, self._facts = self._facts, []
         write_facts(self._paths, facts)
-        known = last_plan(self._paths.bronze(self._contract.name))
-        if topics is not None and known is not None:
-            topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from lakehouse.errors import SettingsError, UsageError
 from lakehouse.kafka.client import ProducerProfile, producer_config
+from lakehouse.kafka.security import require_allowed
 from lakehouse.settings import EndpointsSource, Settings, describe_problems
 
 # Properties of the Java client that librdkafka does not have and that change nothing for this producer.
@@ -105,6 +106,7 @@ def resolve(
     settings = _settings(_present(given), _present(from_file))
     client = producer_config(settings, producer_profile or found.producer_profile)
     extra, dropped = translate_properties(found.producer)
+    require_allowed(extra, f"--config {config}")
     return ProducerOptions(settings, settings.kafka_topic, settings.producer_interval, client | extra, dropped=dropped)
 
 

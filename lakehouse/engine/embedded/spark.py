@@ -118,6 +118,8 @@ def server_conf(home: Path, port: int) -> dict[str, str]:
         "spark.sql.warehouse.dir": (home / "warehouse").as_uri(),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Plans are logged and shown; the options of a Kafka source carry passwords and keys.
+        "spark.sql.redaction.options.regex": "(?i)secret|password|token|access[.]?key|jaas|keystore",
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
         "spark.hadoop.fs.file.impl.disable.cache": "false",
         # Looks and renames within one lock, and without the sixteen `readlink` processes that Delta's default starts
