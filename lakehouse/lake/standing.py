@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.ledger import Plan, commits
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.quality.rules import DISCARDED
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def chain_breaks(plans: list[Plan]) -> Iterator[str]:
 
 
 def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDay]:
-    """Every arrival day on which a rule rejected more than its tolerance, oldest first."""
+    """Every arrival day on which a rule rejected more than its tolerance, oldest first. Decisions are no rule."""
     paths = LakePaths.of(settings)
     quarantine, bronze = paths.quarantine(contract.name), paths.bronze(contract.name)
     if not (table_exists(quarantine) and table_exists(bronze)):
@@ -87,8 +88,8 @@ def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDa
     with _duck() as duck:
         rejected = duck.execute(
             "SELECT arrival_date, reason, count(*) FROM (SELECT arrival_date, unnest(reasons) AS reason "
-            "FROM delta_scan(?)) GROUP BY ALL ORDER BY ALL",
-            [quarantine],
+            "FROM delta_scan(?)) WHERE reason <> ? GROUP BY ALL ORDER BY ALL",
+            [quarantine, DISCARDED],
         ).fetchall()
         if not rejected:
             return []
