@@ -81,3 +81,11 @@ def send(settings: Settings, topic: str, values: Iterable[bytes | None], *, tran
         producer.commit_transaction()
     assert producer.flush(30) == 0
     return len(acknowledged)
+
+
+def rows_of(table: str, select: str) -> list[tuple[Any, ...]]:
+    """What a Delta table holds now, as DuckDB sees it."""
+    from lakehouse.lake.gold_plan import delta_connection
+
+    with delta_connection() as duck:
+        return duck.execute(f"select {select} from delta_scan(?)", [table]).fetchall()

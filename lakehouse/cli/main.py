@@ -40,6 +40,8 @@ COMMANDS: dict[str, _Entry] = {
     "check": _Entry("lakehouse.cli.check", "Dry run of a stream: contract, rules, partitions, topic. Writes nothing."),
     "drain": _Entry("lakehouse.cli.drain", "Take a stream's backlog into bronze and silver, then stop."),
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),
+    "quarantine": _Entry("lakehouse.cli.quarantine", "Rejected records: look, replay, discard."),
+    "dlq": _Entry("lakehouse.cli.dlq", "Dead letters: look, send corrected ones again, discard."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),

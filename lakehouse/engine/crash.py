@@ -12,6 +12,10 @@ POINTS = (
     "after_dlq_flush",
     "after_silver_commit",
 )
+"""Within a drain, in the order in which a micro-batch passes them."""
+REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
+RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
+_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS)
 _passed: dict[str, int] = {}
 
 
@@ -19,10 +23,10 @@ def crash_point(name: str) -> None:
     """Die by SIGKILL here when `LAKEHOUSE_CRASH_AT` is `<name>` or `<name>:<nth pass>`; else do nothing.
 
     Raises:
-        ValueError: when the name is not listed in POINTS, so that a misspelt point cannot go unnoticed.
+        ValueError: when the name is not listed here, so that a misspelt point cannot go unnoticed.
     """
-    if name not in POINTS:
-        raise ValueError(f"{name!r} is no crash point; known: {', '.join(POINTS)}")
+    if name not in _ALL:
+        raise ValueError(f"{name!r} is no crash point; known: {', '.join(_ALL)}")
     wanted = os.environ.get("LAKEHOUSE_CRASH_AT")
     if not wanted:
         return

@@ -23,7 +23,7 @@ def first_timestamps(
 
     if not offsets:
         return {}
-    consumer = _peeking_consumer(settings, offsets, topic)
+    consumer = peeking_consumer(settings, offsets, topic)
     found: dict[int, datetime] = {}
     open_partitions = set(offsets)
     deadline = time.monotonic() + timeout_seconds
@@ -59,7 +59,7 @@ def visible_offsets(
     """
     from confluent_kafka import KafkaError, KafkaException
 
-    consumer = _peeking_consumer(settings, {partition: start}, topic)
+    consumer = peeking_consumer(settings, {partition: start}, topic)
     found: list[int] = []
     deadline = time.monotonic() + timeout_seconds
     try:
@@ -81,7 +81,7 @@ def visible_offsets(
         consumer.close()
 
 
-def _peeking_consumer(settings: Settings, offsets: dict[int, int], topic: str) -> "Consumer":
+def peeking_consumer(settings: Settings, offsets: dict[int, int], topic: str) -> "Consumer":
     """A read_committed consumer placed at the given offsets; it belongs to no group and commits nothing."""
     from confluent_kafka import Consumer, TopicPartition
 

@@ -14,6 +14,7 @@ from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import midnight, today
 from lakehouse.lake.conflicts import again_after_conflict
+from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
@@ -23,7 +24,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import judge, silver_columns, winner_per_key
+from lakehouse.transforms.events import silver_columns, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -135,7 +136,8 @@ def _silver_of_day(
         .load(paths.bronze(contract.name))
         .where(f"batch <= {newest.batch} AND {_arrival_window(contract, day)}")
     )
-    valid = judge(bronze, contract, newest.generations).where(f"_broken = '' AND event_date = DATE'{day}'")
+    judged = judge_as_decided(bronze, contract, newest.generations, paths)
+    valid = judged.where(f"_broken = '' AND event_date = DATE'{day}'")
     return winner_per_key(valid.select(*silver_columns(contract)), contract)
 
 

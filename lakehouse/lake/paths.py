@@ -35,6 +35,11 @@ class LakePaths:
         return f"{self.root}/ops/events"
 
     @property
+    def decisions(self) -> str:
+        """What people decided about rejected records."""
+        return f"{self.root}/ops/decisions"
+
+    @property
     def identity(self) -> Path:
         """The file that carries the lake's id."""
         return Path(self.root) / "_lakehouse.json"

@@ -15,13 +15,15 @@ from lakehouse.kafka.client import spark_options
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, last_commit_of
 from lakehouse.lake.paths import LakePaths
-from lakehouse.quality.rules import MALFORMED, NO_VALUE, NOT_UTF8, quote
+from lakehouse.quality.rules import DISCARDED, MALFORMED, NO_VALUE, NOT_UTF8, UNREADABLE, quote
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_VALIDATION = "ValidationError"
+# The record breaks the contract, or it cannot even be read. What may pass by itself (broker or Spark away) is never a
+# reject: the step is tried again as a whole.
+ERROR_TYPES = ("ValidationError", "DeserializationError")
 
 
 def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Settings, through: int) -> None:
@@ -68,7 +70,7 @@ def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Sett
     crash_point("after_quarantine")
     crash_point("before_dlq_flush")
     with spark_errors():
-        _as_dead_letters(records, contract).write.format("kafka").options(**spark_options(settings)).save()
+        as_dead_letters(records, contract).write.format("kafka").options(**spark_options(settings)).save()
     crash_point("after_dlq_flush")
 
 
@@ -82,7 +84,7 @@ def as_quarantine(rejects: "DataFrame", contract: StreamContract) -> "DataFrame"
         "key",
         "value",
         "split(_broken, ',') AS reasons",
-        f"'{_VALIDATION}' AS error_type",
+        f"{_error_type()} AS error_type",
         f"{_message()} AS error_message",
         f"{_record(contract)} AS record",
         "_batch AS batch",
@@ -91,11 +93,18 @@ def as_quarantine(rejects: "DataFrame", contract: StreamContract) -> "DataFrame"
     )
 
 
+def _error_type() -> str:
+    validation, deserialization = ERROR_TYPES
+    unreadable = ", ".join(quote(reason) for reason in UNREADABLE)
+    return f"CASE WHEN _broken IN ({unreadable}) THEN '{deserialization}' ELSE '{validation}' END"
+
+
 def _message() -> str:
     return (
         f"CASE _broken WHEN {quote(MALFORMED)} THEN 'The value is no JSON object.' "
         f"WHEN {quote(NOT_UTF8)} THEN 'The value is no UTF-8 text.' "
         f"WHEN {quote(NO_VALUE)} THEN 'The record has no value.' "
+        f"WHEN {quote(DISCARDED)} THEN 'Kept out by decision.' "
         "ELSE concat('Broken: ', replace(_broken, ',', ', '), '.') END"
     )
 
@@ -113,20 +122,28 @@ def _record(contract: StreamContract) -> str:
         f"'encoding', {encoding})"
     )
     return (
-        f"to_json(named_struct('original_record', {original}, 'error_type', '{_VALIDATION}', "
+        f"to_json(named_struct('original_record', {original}, 'error_type', {_error_type()}, "
         f"'error_message', {_message()}, 'timestamp', date_format(timestamp, \"yyyy-MM-dd'T'HH:mm:ss.SSSX\"), "
-        f"'context', {context}, 'retry_count', 0), map('ignoreNullFields', 'false'))"
+        f"'context', {context}, 'retry_count', _retry_count), map('ignoreNullFields', 'false'))"
     )
 
 
-def _as_dead_letters(records: "DataFrame", contract: StreamContract) -> "DataFrame":
-    identity = "concat_ws('/', topic_id, partition, offset)"
+def as_dead_letters(records: "DataFrame", contract: StreamContract, *, state: str = "") -> "DataFrame":
+    """Quarantine rows as messages for the dead-letter topic.
+
+    Args:
+        records: Rows in the shape of `as_quarantine`.
+        contract: The stream.
+        state: What became of the records; a message with a state is no new dead letter but a mark on an earlier one.
+    """
+    headers = {
+        "id": "concat_ws('/', topic_id, partition, offset)",
+        "retry_count": "get_json_object(record, '$.retry_count')",
+        **({"state": quote(state)} if state else {}),
+    }
+    listed = ", ".join(f"struct('{key}' AS key, cast({sql} AS binary) AS value)" for key, sql in headers.items())
     return records.selectExpr(
-        f"{quote(contract.topic.dlq)} AS topic",
-        "key",
-        "cast(record AS binary) AS value",
-        f"array(struct('id' AS key, cast({identity} AS binary) AS value), "
-        "struct('retry_count' AS key, cast('0' AS binary) AS value)) AS headers",
+        f"{quote(contract.topic.dlq)} AS topic", "key", "cast(record AS binary) AS value", f"array({listed}) AS headers"
     )
 
 

@@ -14,28 +14,27 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError
+from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
+from lakehouse.lake.merge import merge_winners
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import (
-    judge,
     repeated_keys,
     silver_columns,
     slim,
     winner_per_key,
     winners_of_repeated,
-    winning_order,
 )
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_SOURCE = "silver_source"
 _LOCK_SECONDS = 900.0
 # Below this many rows sorting them all is cheaper than first asking which keys are repeated.
 _ROWS_WORTH_ASKING = 50_000
@@ -148,7 +147,7 @@ class SilverWriter:
             .load(self._paths.bronze(self._contract.name))
             .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
-        return slim(judge(bronze, self._contract, step.generations), self._contract)
+        return slim(judge_as_decided(bronze, self._contract, step.generations, self._paths), self._contract)
 
     def _require_quality(self, profile: Profile) -> None:
         broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]
@@ -168,37 +167,24 @@ class SilverWriter:
 
     def _commit(self, judged: "DataFrame", profile: Profile, step: Step) -> None:
         path = self._paths.silver(self._contract.name)
-        metadata = json.dumps(
-            {
-                "kind": "silver",
-                "stream": self._contract.name,
-                "after": step.after,
-                "through": step.through,
-                "read": profile.read,
-                "valid": profile.valid,
-                "rejected": profile.rejected,
-            }
-        )
-        app_id, version = f"silver/{self._contract.name}", str(step.through)
+        metadata = {
+            "kind": "silver",
+            "stream": self._contract.name,
+            "after": step.after,
+            "through": step.through,
+            "read": profile.read,
+            "valid": profile.valid,
+            "rejected": profile.rejected,
+        }
+        app_id = f"silver/{self._contract.name}"
         rows = judged.where("_broken = ''").select(*silver_columns(self._contract))
         if profile.valid == 0:
             # Nothing to merge, but the position must advance: an append of no rows carries it.
-            writer = rows.limit(0).write.format("delta").mode("append")
-            writer.option("txnAppId", app_id).option("txnVersion", version).option("userMetadata", metadata).save(path)
+            writer = rows.limit(0).write.format("delta").mode("append").option("userMetadata", json.dumps(metadata))
+            writer.option("txnAppId", app_id).option("txnVersion", str(step.through)).save(path)
             return
-        conf = self._spark.conf
-        # The source is materialised already; Delta need not do it again.
-        conf.set("spark.databricks.delta.merge.materializeSource", "none")
-        conf.set("spark.databricks.delta.write.txnAppId", app_id)
-        conf.set("spark.databricks.delta.write.txnVersion", version)
-        conf.set("spark.databricks.delta.commitInfo.userMetadata", metadata)
-        try:
-            self._winners(rows, profile.valid).createOrReplaceTempView(_SOURCE)
-            self._spark.sql(merge_statement(self._contract, path, list(profile.event_dates))).collect()
-        finally:
-            conf.unset("spark.databricks.delta.write.txnAppId")
-            conf.unset("spark.databricks.delta.write.txnVersion")
-            conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        winners = self._winners(rows, profile.valid)
+        merge_winners(winners, self._contract, path, profile.event_dates, metadata, transaction=(app_id, step.through))
 
     def _winners(self, rows: "DataFrame", count: int) -> "DataFrame":
         """The latest row per key. Repeated keys are rare, and a sort of whole rows is the dearest part of a merge."""
@@ -211,19 +197,6 @@ class SilverWriter:
         if number > _FEW_REPEATED:
             return winner_per_key(rows, self._contract)
         return winners_of_repeated(rows, repeated, self._contract)
-
-
-def merge_statement(contract: StreamContract, path: str, event_dates: list[str]) -> str:
-    """The MERGE of one step: only the touched event dates are read; who wins is as in `winner_per_key`."""
-    keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
-    order = winning_order(contract)
-    beats = ">" if contract.mode == "upsert" else "<"
-    wins = f"struct({', '.join(f's.`{c}`' for c in order)}) {beats} struct({', '.join(f't.`{c}`' for c in order)})"
-    return (
-        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
-        f"ON t.event_date IN ({date_list(sorted(event_dates))}) AND t.event_date = s.event_date AND {keys} "
-        f"WHEN MATCHED AND {wins} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-    )
 
 
 def _pending_plans(bronze_path: str, after: int) -> list[Plan]:

@@ -14,6 +14,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.ledger import Plan, commits
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.planner import chain_breaks
+from lakehouse.quality.rules import DISCARDED
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def bronze_facts(contract: StreamContract, settings: Settings, days: list[date] 
 
 
 def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDay]:
-    """Every arrival day on which a rule rejected more than its tolerance, oldest first."""
+    """Every arrival day on which a rule rejected more than its tolerance, oldest first. Decisions are no rule."""
     paths = LakePaths.of(settings)
     quarantine, bronze = paths.quarantine(contract.name), paths.bronze(contract.name)
     if not (table_exists(quarantine) and table_exists(bronze)):
@@ -74,8 +75,8 @@ def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDa
     with _duck() as duck:
         rejected = duck.execute(
             "SELECT arrival_date, reason, count(*) FROM (SELECT arrival_date, unnest(reasons) AS reason "
-            "FROM delta_scan(?)) GROUP BY ALL ORDER BY ALL",
-            [quarantine],
+            "FROM delta_scan(?)) WHERE reason <> ? GROUP BY ALL ORDER BY ALL",
+            [quarantine, DISCARDED],
         ).fetchall()
         if not rejected:
             return []

@@ -13,6 +13,10 @@ from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+# Every reason for which a record cannot be read at all; it is then the only one.
+UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8)
+# The reason of a record that passes the contract and that a person keeps out all the same.
+DISCARDED = "discarded"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
 

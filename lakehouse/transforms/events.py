@@ -28,7 +28,12 @@ SPARK_TYPES = {"integer": "int", "long": "bigint"}
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
 # What is carried from bronze through parsing besides the provenance.
-_RAW = ("key", "value", "_broker_time", "arrival_date")
+_RAW = ("key", "value", "_broker_time", "arrival_date", "_retry_count")
+# How often a record was sent again, as its header says; whatever is no number counts as never.
+_RETRY_COUNT = (
+    "greatest(0, coalesce(try_cast(cast("
+    "try_element_at(filter(headers, h -> h.key = 'retry_count'), -1).value AS string) AS int), 0))"
+)
 
 
 def spark_type(field: FieldSpec) -> str:
@@ -46,8 +51,9 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
 
     Returns:
         One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
-        `timestamp` and `arrival_date`, and the verdicts `_broken`, `_failed`, `_warned`: comma-separated names of
-        broken conditions, empty when all hold. `_broken` is not empty exactly for rejected rows.
+        `timestamp` and `arrival_date`, `_retry_count` (how often it was sent again), and the verdicts `_broken`,
+        `_failed`, `_warned`: comma-separated names of broken conditions, empty when all hold. `_broken` is not empty
+        exactly for rejected rows.
     """
     return _judged(_typed(_read(bronze, generations), contract), contract)
 
@@ -55,7 +61,7 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
 def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     """Judged rows with the payload of rejected ones only: half the size where they are kept for a while."""
     return judged.selectExpr(
-        *(f"`{name}`" for name in (*silver_columns(contract), "timestamp", "arrival_date", *VERDICTS)),
+        *(f"`{name}`" for name in (*silver_columns(contract), "timestamp", "arrival_date", "_retry_count", *VERDICTS)),
         "CASE WHEN _broken != '' THEN key END AS key",
         "CASE WHEN _broken != '' THEN value END AS value",
     )
@@ -86,6 +92,7 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
         "offset AS _offset",
         "batch AS _batch",
         "_ingested_at",
+        f"{_RETRY_COUNT} AS _retry_count",
     )
 
 
@@ -173,6 +180,7 @@ def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
         "value",
         "_broker_time AS timestamp",
         "arrival_date",
+        "_retry_count",
         *VERDICTS,
     )
 

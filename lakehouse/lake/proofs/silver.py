@@ -1,4 +1,4 @@
-"""Silver and quarantine against their definition: what the contract makes of bronze, computed anew.
+"""Silver and quarantine against their definition: what contract and decisions make of bronze, anew.
 
 Here: comparing whole tables by order-independent fingerprints, then naming rows where they differ.
 """
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised
+from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
-from lakehouse.transforms.events import judge, silver_columns, slim, winner_per_key
+from lakehouse.transforms.events import silver_columns, slim, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,7 +43,8 @@ def prove_silver(
     known = last_plan(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
     # Judged once and kept for both comparisons: parsing is what costs.
-    judged = materialised(slim(judge(bronze, contract, known[0].generations if known else ()), contract))
+    generations = known[0].generations if known else ()
+    judged = materialised(slim(judge_as_decided(bronze, contract, generations, paths), contract))
     expected = winner_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")

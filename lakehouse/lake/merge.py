@@ -1,0 +1,72 @@
+"""Merging rows into silver: the statement, and the commit's identity and metadata that go with it.
+
+Here: one commit. Not here: which rows (`lake.silver` for new ones, `lake.rejects.replay` for those judged again).
+"""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.quality.rules import date_list
+from lakehouse.transforms.events import winning_order
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_SOURCE = "silver_source"
+
+
+def merge_winners(
+    winners: "DataFrame",
+    contract: StreamContract,
+    path: str,
+    event_dates: Iterable[str],
+    metadata: dict[str, Any],
+    *,
+    transaction: tuple[str, int] | None = None,
+) -> int:
+    """Merge rows, one per (event date, key), into the silver table at `path`; who wins is as in `winner_per_key`.
+
+    Merging the same rows again changes nothing: a row has to come strictly later (in append mode: earlier) than the one
+    that is there.
+
+    Args:
+        winners: Materialised rows in the shape of silver.
+        contract: The stream.
+        path: The silver table.
+        event_dates: Event dates (ISO) of these rows; no other partition is read.
+        metadata: Goes into the commit.
+        transaction: Application id and version under which Delta drops a repeated commit.
+
+    Returns:
+        Rows inserted or changed.
+    """
+    conf = winners.sparkSession.conf
+    # The source is materialised already; Delta need not do it again.
+    conf.set("spark.databricks.delta.merge.materializeSource", "none")
+    settings = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps(metadata)}
+    if transaction is not None:
+        settings["spark.databricks.delta.write.txnAppId"] = transaction[0]
+        settings["spark.databricks.delta.write.txnVersion"] = str(transaction[1])
+    for key, value in settings.items():
+        conf.set(key, value)
+    try:
+        winners.createOrReplaceTempView(_SOURCE)
+        outcome = winners.sparkSession.sql(_statement(contract, path, event_dates)).collect()
+    finally:
+        for key in settings:
+            conf.unset(key)
+    return int(outcome[0]["num_affected_rows"]) if outcome else 0
+
+
+def _statement(contract: StreamContract, path: str, event_dates: Iterable[str]) -> str:
+    keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
+    order = winning_order(contract)
+    beats = ">" if contract.mode == "upsert" else "<"
+    wins = f"struct({', '.join(f's.`{c}`' for c in order)}) {beats} struct({', '.join(f't.`{c}`' for c in order)})"
+    return (
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
+        f"ON t.event_date IN ({date_list(sorted(event_dates))}) AND t.event_date = s.event_date AND {keys} "
+        f"WHEN MATCHED AND {wins} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    )
