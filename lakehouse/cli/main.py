@@ -42,6 +42,7 @@ COMMANDS: dict[str, _Entry] = {
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),
     "quarantine": _Entry("lakehouse.cli.quarantine", "Rejected records: look, replay, discard."),
     "dlq": _Entry("lakehouse.cli.dlq", "Dead letters: look, send corrected ones again, discard."),
+    "replay": _Entry("lakehouse.cli.replay", "Rebuild silver from bronze beside the live table and swap it in."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),

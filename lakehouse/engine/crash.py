@@ -15,7 +15,8 @@ POINTS = (
 """Within a drain, in the order in which a micro-batch passes them."""
 REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
-_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS)
+KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
+_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS)
 _passed: dict[str, int] = {}
 
 

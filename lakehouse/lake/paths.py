@@ -1,6 +1,6 @@
 """Where each table of a lake lives. Here: addresses only. Not here: reading or writing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakehouse.settings import Settings
@@ -8,9 +8,13 @@ from lakehouse.settings import Settings
 
 @dataclass(frozen=True)
 class LakePaths:
-    """Addresses of the tables under one root (a folder, absolute)."""
+    """Addresses of the tables under one root (a folder, absolute).
+
+    `rebuilt` moves silver and quarantine, not bronze, to the second pair that a replay fills beside the live one.
+    """
 
     root: str
+    rebuilt: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> "LakePaths":
@@ -23,11 +27,16 @@ class LakePaths:
 
     def silver(self, stream: str) -> str:
         """Valid, typed, deduplicated rows."""
-        return f"{self.root}/silver/{stream}"
+        return f"{self.root}/replay/{stream}/silver" if self.rebuilt else f"{self.root}/silver/{stream}"
 
     def quarantine(self, stream: str) -> str:
         """Rejected records with their reasons."""
-        return f"{self.root}/quarantine/{stream}"
+        return f"{self.root}/replay/{stream}/quarantine" if self.rebuilt else f"{self.root}/quarantine/{stream}"
+
+    @property
+    def beside(self) -> "LakePaths":
+        """The same lake with the tables that a replay fills."""
+        return replace(self, rebuilt=True)
 
     @property
     def events(self) -> str:

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 ERROR_TYPES = ("ValidationError", "DeserializationError")
 
 
-def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Settings, through: int) -> None:
+def write_rejects(
+    rejects: "DataFrame",
+    contract: StreamContract,
+    settings: Settings,
+    paths: LakePaths,
+    through: int,
+    *,
+    send: bool = True,
+) -> None:
     """Record the rejects of the bronze batches up to `through`, then send them to the dead-letter topic.
 
     The table has commit numbers of its own, each one more than the last, so that a writer with a stale view is dropped;
@@ -36,13 +44,15 @@ def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Sett
     Args:
         rejects: Judged rows with `_broken` not empty.
         contract: The stream.
-        settings: Lake and brokers.
+        settings: Brokers, durability.
+        paths: Whose quarantine table.
         through: Last bronze batch that `rejects` was taken from.
+        send: Whether the topic gets them.
 
     Raises:
         BatchConflictError: another writer committed in between; nothing was written, start the step again.
     """
-    path = LakePaths.of(settings).quarantine(contract.name)
+    path = paths.quarantine(contract.name)
     records = as_quarantine(rejects, contract)
     last = last_commit_of(path, "quarantine")
     number = 0 if last is None else int(last.metadata["number"]) + 1
@@ -68,6 +78,8 @@ def write_rejects(rejects: "DataFrame", contract: StreamContract, settings: Sett
             )
         settle(path, _require_own(path, contract, number, writer), settings)
     crash_point("after_quarantine")
+    if not send:
+        return
     crash_point("before_dlq_flush")
     with spark_errors():
         as_dead_letters(records, contract).write.format("kafka").options(**spark_options(settings)).save()

@@ -65,13 +65,35 @@ class Profile(NamedTuple):
 
 
 class SilverWriter:
-    """Brings one stream's silver up to its bronze. Asks the Delta logs before every step."""
+    """Brings one stream's silver up to its bronze. Asks the Delta logs before every step.
 
-    def __init__(self, contract: StreamContract, settings: Settings, spark: "SparkSession") -> None:
+    Args:
+        contract: The stream.
+        settings: Lake and brokers.
+        spark: The session.
+        paths: The tables to fill, when not the live ones.
+        first_batch: Where a table begins that holds nothing yet.
+        send_dead_letters: Whether rejects go to the dead-letter topic as well.
+    """
+
+    def __init__(
+        self,
+        contract: StreamContract,
+        settings: Settings,
+        spark: "SparkSession",
+        *,
+        paths: LakePaths | None = None,
+        first_batch: int = 0,
+        send_dead_letters: bool = True,
+    ) -> None:
         self._contract = contract
         self._settings = settings
         self._spark = spark
-        self._paths = LakePaths.of(settings)
+        self._paths = paths or LakePaths.of(settings)
+        # A replay fills tables of its own while it holds the live ones' lock.
+        self._lock = silver_lock(settings, f"{contract.name}-replay" if self._paths.rebuilt else contract.name)
+        self._first_batch = first_batch
+        self._send_dead_letters = send_dead_letters
 
     def next_step(self, max_rows: int) -> Step | None:
         """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none."""
@@ -79,7 +101,7 @@ class SilverWriter:
         newest = last_plan(bronze)
         if newest is None:
             return None
-        after = merged_through(self._paths.silver(self._contract.name))
+        after = max(self._first_batch - 1, merged_through(self._paths.silver(self._contract.name)))
         if newest[0].batch <= after:
             return None
         pending = _pending_plans(bronze, after)
@@ -115,8 +137,10 @@ class SilverWriter:
             profile = _profile(judged)
         self._require_quality(profile)
         if profile.rejected:
-            write_rejects(judged.where("_broken != ''"), self._contract, self._settings, step.through)
-        with exclusive(silver_lock(self._settings, self._contract.name), _LOCK_SECONDS), spark_errors():
+            rejects = judged.where("_broken != ''")
+            send = self._send_dead_letters
+            write_rejects(rejects, self._contract, self._settings, self._paths, step.through, send=send)
+        with exclusive(self._lock, _LOCK_SECONDS), spark_errors():
             self._commit(judged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)

@@ -56,7 +56,7 @@ def prove_silver(
 
 def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> tuple[int, list[Finding]]:
     """Rows in silver, and the event dates that differ."""
-    held, wanted = _fingerprints(actual, "event_date"), _fingerprints(expected, "event_date")
+    held, wanted = fingerprints(actual, "event_date"), fingerprints(expected, "event_date")
     days = sorted((day for day in held.keys() | wanted.keys() if held.get(day) != wanted.get(day)), key=str)
     findings = []
     for day in days:
@@ -75,7 +75,7 @@ def _compare_quarantine(
     """Rows in quarantine, and the arrival days that differ."""
     identity = ["topic_id", "partition", "offset", "reasons", "arrival_date"]
     actual, expected = actual.select(*identity), expected.select(*identity)
-    held, wanted = _fingerprints(actual, "arrival_date"), _fingerprints(expected, "arrival_date")
+    held, wanted = fingerprints(actual, "arrival_date"), fingerprints(expected, "arrival_date")
     findings = []
     for day in sorted((day for day in held.keys() | wanted.keys() if held.get(day) != wanted.get(day)), key=str):
         rows, should = held.get(day, (0, 0))[0], wanted.get(day, (0, 0))[0]
@@ -87,7 +87,7 @@ def _compare_quarantine(
     return sum(rows for rows, _ in held.values()), findings
 
 
-def _fingerprints(table: "DataFrame", by: str) -> dict[object, tuple[int, object]]:
+def fingerprints(table: "DataFrame", by: str) -> dict[object, tuple[int, object]]:
     """Rows and the sum of row hashes per group: equal multisets have equal sums, whatever their order."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
