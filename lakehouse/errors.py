@@ -160,6 +160,12 @@ class BatchConflictError(Stop):
     retryable = True
 
 
+class RelayFencedError(Stop):
+    """Another relay of the same topics has started; this one must not write any more."""
+
+    code = "RELAY_FENCED"
+
+
 class GoldMissingError(LakehouseError):
     """No gold file was published yet."""
 

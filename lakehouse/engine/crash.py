@@ -16,7 +16,8 @@ POINTS = (
 REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
-_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS)
+RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
+_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS, *RELAY_POINTS)
 _passed: dict[str, int] = {}
 
 
