@@ -180,7 +180,7 @@ class _Relay:
             raise ResumePointGoneError(
                 f"Topic {self._source} no longer has offsets that the relay to {self._target} has not read ({ranges}).",
                 why="Retention deleted them before they were read.",
-                fix=f"Set the group {self._group} to offsets that exist, with Kafka's own tools, to go on without them.",
+                fix=f"Set the group {self._group} to offsets that exist, with Kafka's own tools, to go on behind them.",
             )
         return [TopicPartition(self._source, partition, offset) for partition, offset in points.items()]
 
