@@ -41,6 +41,7 @@ COMMANDS: dict[str, _Entry] = {
     "drain": _Entry("lakehouse.cli.drain", "Take a stream's backlog into bronze and silver, then stop."),
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
+    "maintain": _Entry("lakehouse.cli.maintain", "Compact small files and delete replaced ones; drains may run."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),

@@ -3,7 +3,7 @@
 import os
 import signal
 
-POINTS = (
+DRAIN_POINTS = (
     "after_plan",
     "after_bronze_commit",
     "between_bronze_and_silver",
@@ -12,6 +12,7 @@ POINTS = (
     "after_dlq_flush",
     "after_silver_commit",
 )
+POINTS = (*DRAIN_POINTS, "after_compaction")
 _passed: dict[str, int] = {}
 
 
