@@ -166,6 +166,14 @@ class Settings(BaseSettings):
         description="Seconds without new events after which a drain run ends.",
         ge=0,
     )
+    vacuum_hours: int = Field(
+        168,
+        alias="LAKEHOUSE_VACUUM_HOURS",
+        description="Hours for which replaced data files stay on disk; 168 (7 days) at least, 2160 at most.",
+        # Less would delete the files of a reader, of a writer that has not committed yet, or of what gold was built on.
+        ge=168,
+        le=2160,
+    )
     crash_at: str | None = Field(
         None,
         alias="LAKEHOUSE_CRASH_AT",

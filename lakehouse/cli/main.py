@@ -45,6 +45,7 @@ COMMANDS: dict[str, _Entry] = {
     "dlq": _Entry("lakehouse.cli.dlq", "Dead letters: look, send corrected ones again, discard."),
     "replay": _Entry("lakehouse.cli.replay", "Rebuild silver from bronze beside the live table and swap it in."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
+    "maintain": _Entry("lakehouse.cli.maintain", "Compact small files and delete replaced ones; drains may run."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),
     "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),

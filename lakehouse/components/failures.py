@@ -15,7 +15,7 @@ RETRYABLE_TAG = "lakehouse/retryable"
 
 
 @contextmanager
-def typed_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
+def typed_failures(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
     """Turn a `LakehouseError` inside the block into `dg.Failure` and tag the run with its code.
 
     Raises:

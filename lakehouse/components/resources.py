@@ -17,6 +17,7 @@ from lakehouse.settings import Settings, load_settings
 if TYPE_CHECKING:
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
     from lakehouse.lake.standing import BronzeFacts, FailingDay
@@ -92,6 +93,18 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake import standing
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
+
+    def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
+        """Compact and vacuum the stream's tables."""
+        from lakehouse.lake import maintenance
+
+        return maintenance.maintain_stream(contract, self.settings())
+
+    def maintain_events(self) -> "TableReport | None":
+        """Compact and vacuum the table of facts; None when the lake has none."""
+        from lakehouse.lake import maintenance
+
+        return maintenance.maintain_events(self.settings())
 
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
+from lakehouse.components.maintenance import build_maintenance_schedule
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
@@ -67,7 +68,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
         assets=[topic_spec(contract), build_tables(contract)],
         asset_checks=[build_bronze_checks(contract), build_silver_checks(contract)],
         jobs=[job],
-        schedules=[_runway_schedule(contract)],
+        schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
     )
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-POINTS = (
+DRAIN_POINTS = (
     "after_plan",
     "after_bronze_commit",
     "between_bronze_and_silver",
@@ -17,7 +17,8 @@ REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_qu
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
-_ALL = (*POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS, *RELAY_POINTS)
+MAINTENANCE_POINTS = ("after_compaction",)
+POINTS = (*DRAIN_POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS, *RELAY_POINTS, *MAINTENANCE_POINTS)
 _passed: dict[str, int] = {}
 
 
@@ -27,8 +28,8 @@ def crash_point(name: str) -> None:
     Raises:
         ValueError: when the name is not listed here, so that a misspelt point cannot go unnoticed.
     """
-    if name not in _ALL:
-        raise ValueError(f"{name!r} is no crash point; known: {', '.join(_ALL)}")
+    if name not in POINTS:
+        raise ValueError(f"{name!r} is no crash point; known: {', '.join(POINTS)}")
     wanted = os.environ.get("LAKEHOUSE_CRASH_AT")
     if not wanted:
         return

@@ -31,8 +31,10 @@ _PROVENANCE_TYPES = {
     "_batch": "bigint",
     "_ingested_at": "timestamp",
 }
-# Old commits are kept long enough for time travel and for the ledger to be read far back.
-_KEEP_LOG = "'delta.logRetentionDuration' = 'interval 90 days'"
+KEEP_LOG_DAYS = 90
+# Old commits are kept long enough for time travel and for the ledger to be read far back. Delta itself would go by age
+# alone and could drop the last batch of a stream that rested for longer; maintenance knows which commits are needed.
+_KEEP_LOG = f"'delta.logRetentionDuration' = 'interval {KEEP_LOG_DAYS} days', 'delta.enableExpiredLogCleanup' = 'false'"
 _INTEGERS = ("int", "bigint")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 

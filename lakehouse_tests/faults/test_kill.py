@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.crash import POINTS
+from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect
 from lakehouse.errors import BatchConflictError, SparkUnreachableError
@@ -69,7 +69,7 @@ def test_sigkill_at_every_point_of_a_micro_batch(settings: Settings, topic_name:
     """One stream, killed at one point after the other; each run finds what the killed one left behind."""
     contract = sales_on(settings, topic_name("killed"))
     sent = 0
-    for number, point in enumerate(POINTS):
+    for number, point in enumerate(DRAIN_POINTS):
         sent += send(settings, contract.topic.name, some_records(number * 100, 30))
         worker = start_worker(contract, tmp_path, crash_at=point)
         worker.communicate(timeout=200)

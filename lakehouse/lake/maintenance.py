@@ -1,0 +1,239 @@
+"""Maintenance of a lake's tables: compact, purge deleted rows, vacuum, trim the log; a report and a fact for each.
+
+Here: the order of the work on one table, and what gold and the ledger still need of it. Not here: how each step is done
+(`lake.compaction`, `lake.vacuum`), when it runs (`components.maintenance`, `cli.maintain`).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import connect, expect_rows
+from lakehouse.lake import compaction, gold
+from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.identity import read_lake_id, require_lake
+from lakehouse.lake.ledger import commits, last_commit_of, merged_through
+from lakehouse.lake.locks import exclusive, silver_lock
+from lakehouse.lake.maintenance_plan import crowded_days, hollow_days
+from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.table_files import DataFile, TableStats, data_files
+from lakehouse.lake.tables import KEEP_LOG_DAYS
+from lakehouse.lake.vacuum import Removed, require_retention, trim_log, vacuum, vacuum_events
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What maintenance did to one table, or, in a dry run, would do.
+
+    Attributes:
+        stream: The stream; "ops" for the table of facts.
+        layer: bronze, silver, quarantine or events.
+        before: Its files before.
+        after: Its files after; as before in a dry run.
+        compacted: Days whose small files were put together.
+        purged: Days rewritten without their deleted rows.
+        postponed: Days left for the next time because other writers kept coming first.
+        vacuumed_files: Files deleted from disk.
+        vacuumed_bytes: Their size.
+        held_back: Why nothing was vacuumed although it could have been.
+        log_files: Old files of the Delta log that were deleted.
+        seconds: Time it took.
+    """
+
+    stream: str
+    layer: str
+    before: TableStats
+    after: TableStats
+    compacted: tuple[str, ...] = ()
+    purged: tuple[str, ...] = ()
+    postponed: tuple[str, ...] = ()
+    vacuumed_files: int = 0
+    vacuumed_bytes: int = 0
+    held_back: str = ""
+    log_files: int = 0
+    seconds: float = 0.0
+
+
+class _Table(NamedTuple):
+    """A table to maintain: its first partition column, what to hold while it is rewritten, what gold reads of it."""
+
+    stream: str
+    layer: str
+    path: str
+    column: str = ""
+    guard: compaction.Guard = nullcontext
+    pinned: int | None = None
+
+
+Report = Callable[[TableReport], None]
+
+
+def maintain_stream(
+    contract: StreamContract, settings: Settings, *, dry_run: bool = False, report: Report = lambda _: None
+) -> list[TableReport]:
+    """Maintain bronze, silver and quarantine of one stream, those that exist. Drains may run meanwhile.
+
+    Args:
+        contract: The stream.
+        settings: Lake, Spark, retention.
+        dry_run: Write nothing; say what would be done.
+        report: Called after each table.
+
+    Raises:
+        UsageError: the retention is too short.
+        ForeignLakeError: the state folder belongs to another lake.
+        SparkUnreachableError: Spark is away; what was committed stays.
+    """
+    require_retention(settings.vacuum_hours)
+    paths = LakePaths.of(settings)
+    layers = {
+        "bronze": (paths.bronze(contract.name), "arrival_date"),
+        "silver": (paths.silver(contract.name), "event_date"),
+        "quarantine": (paths.quarantine(contract.name), "arrival_date"),
+    }
+    present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
+    if not present:
+        return []
+    if not dry_run:
+        require_lake(settings)
+    reports = []
+    spark = connect(settings.spark_remote)
+    try:
+        for layer, (path, column) in present.items():
+            # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
+            # appended to, and an append never meets a rewrite.
+            guard = _silver_guard(settings, contract.name) if layer == "silver" else nullcontext
+            pinned = _gold_version(settings, contract.name) if layer == "silver" else None
+            table = _Table(contract.name, layer, path, column, guard, pinned)
+            done = _maintain(spark, table, settings.vacuum_hours, dry_run=dry_run)
+            if not dry_run:
+                needed = needed_version(layer, paths, contract.name, pinned)
+                done = replace(done, log_files=trim_log(path, needed, KEEP_LOG_DAYS))
+                write_facts(paths, [_fact(done)])
+            reports.append(done)
+            report(done)
+    finally:
+        spark.stop()
+    return reports
+
+
+def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport | None:
+    """Maintain `ops/events`; None when the lake has none. Needs no Spark.
+
+    Raises:
+        UsageError: the retention is too short.
+        ForeignLakeError: the state folder belongs to another lake.
+    """
+    require_retention(settings.vacuum_hours)
+    paths = LakePaths.of(settings)
+    if not table_exists(paths.events):
+        return None
+    began = time.monotonic()
+    files = data_files(paths.events)
+    if dry_run:
+        rewritten = compaction.Rewritten(list(crowded_days(files)), [])
+    else:
+        require_lake(settings)
+        rewritten = compaction.compact_events(paths.events, files)
+    removed = vacuum_events(paths.events, settings.vacuum_hours, dry_run=dry_run)
+    table = _Table("ops", "events", paths.events)
+    after = data_files(paths.events) if rewritten.done and not dry_run else files
+    done = _report(table, files, after, rewritten, compaction.Rewritten([], []), removed, began)
+    if not dry_run:
+        write_facts(paths, [_fact(done)])
+    return done
+
+
+def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None) -> int | None:
+    """The oldest version whose commit somebody needs: the ledger, silver's next step, gold; None when unknown."""
+    if layer == "bronze":
+        return _first_needed_batch(paths, stream)
+    path = paths.silver(stream) if layer == "silver" else paths.quarantine(stream)
+    last = last_commit_of(path, layer)
+    if last is None:
+        return None
+    return last.version if pinned is None else min(last.version, pinned)
+
+
+def _first_needed_batch(paths: LakePaths, stream: str) -> int | None:
+    """Version of the newest bronze batch that silver holds: it and all after it are read by planner and merges."""
+    through = merged_through(paths.silver(stream))
+    for commit in commits(paths.bronze(stream)):
+        if commit.metadata.get("kind") == "bronze" and commit.metadata["batch"] <= through:
+            return commit.version
+    return None
+
+
+def _maintain(spark: "SparkSession", table: _Table, hours: int, *, dry_run: bool) -> TableReport:
+    path, column, guard = table.path, table.column, table.guard
+    began = time.monotonic()
+    files = data_files(path)
+    if dry_run:
+        compacted = compaction.Rewritten(list(crowded_days(files)), [])
+        purged = compaction.Rewritten([day for day in hollow_days(files) if day not in compacted.done], [])
+        after = files
+    else:
+        expect_rows(spark, sum(file.rows for file in files))
+        compacted = compaction.compact(spark, path, column, crowded_days(files), guard)
+        after = data_files(path) if compacted.done else files
+        # Compaction leaves deleted rows behind by itself; only what it did not touch is left to purge.
+        purged = compaction.purge(spark, path, column, hollow_days(after), guard)
+        after = data_files(path) if purged.done else after
+    removed = vacuum(spark, path, hours, pinned=table.pinned, dry_run=dry_run)
+    return _report(table, files, after, compacted, purged, removed, began)
+
+
+def _report(
+    table: _Table,
+    before: list[DataFile],
+    after: list[DataFile],
+    compacted: compaction.Rewritten,
+    purged: compaction.Rewritten,
+    removed: Removed,
+    began: float,
+) -> TableReport:
+    return TableReport(
+        stream=table.stream,
+        layer=table.layer,
+        before=TableStats.of(before),
+        after=TableStats.of(after),
+        compacted=tuple(compacted.done),
+        purged=tuple(purged.done),
+        postponed=tuple(dict.fromkeys([*compacted.postponed, *purged.postponed])),
+        vacuumed_files=removed.files,
+        vacuumed_bytes=removed.bytes,
+        held_back=removed.held_back,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _silver_guard(settings: Settings, stream: str) -> compaction.Guard:
+    @contextmanager
+    def hold() -> Iterator[None]:
+        with exclusive(silver_lock(settings, stream), _LOCK_SECONDS):
+            yield
+
+    return hold
+
+
+def _gold_version(settings: Settings, stream: str) -> int | None:
+    """The silver version that the published gold was built from, when it was built from this lake."""
+    build = gold.last_build(settings)
+    if build is None or build.lake_id != read_lake_id(LakePaths.of(settings)):
+        return None
+    return build.versions.get(stream)
+
+
+def _fact(report: TableReport) -> Fact:
+    details = asdict(report)
+    known = {name: details.pop(name) for name in ("stream", "layer", "seconds")}
+    return Fact(kind="maintenance", rows=report.after.rows, details=details, **known)
