@@ -52,8 +52,12 @@ def list_command(
         counts = {"total": len(matching), "settled": len(kind) - len(matching), "foreign": foreign}
         print_json({"stream": stream, "topic": contract.topic.dlq, **counts, "newest": newest})
         return
-    columns = ["id", "at", "error_type", "reasons", "retry_count", "state"]
-    print_table("", columns, [[_cell(row[column]) for column in columns] for row in newest])
+    columns = ["record", "arrived", "error_type", "reasons", "retries", "state"]
+    rows = [
+        [row["record"], row["at"][:19], row["error_type"], ", ".join(row["reasons"]), row["retry_count"], row["state"]]
+        for row in newest
+    ]
+    print_table(contract.topic.dlq, columns, rows)
     notes = [f"{len(matching):,} letters, the newest {len(newest)} shown"]
     notes += [f"{len(kind) - len(matching):,} settled ones are hidden, --all shows them"] * (len(kind) > len(matching))
     notes += [f"{foreign:,} messages of the topic are no dead letters"] * (foreign > 0)
@@ -78,13 +82,11 @@ def show(
     contract = load_stream(stream)
     known, _ = letters_of(contract, load_settings())
     (entry,) = choose(contract, known, [RecordName.parse(letter)])
-    fields = _row(entry) | {"record": entry.letter.record}
     if as_json:
-        print_json(fields)
+        print_json(_row(entry) | {"letter": entry.letter.record})
         return
-    for name, value in (fields | entry.letter.record).items():
-        if name != "record":
-            out.print(f"{name:<16} {_cell(value)}", markup=False)
+    for name, value in (entry.letter.record | _row(entry)).items():
+        out.print(f"{name:<16} {', '.join(value) if isinstance(value, list) else value}", markup=False)
 
 
 @app.command()
@@ -102,7 +104,7 @@ def replay(
 
     Exit code 10: some letters were refused; they stay as they are.
 
-    Example: lakehouse dlq replay sales 0:17 --set quantity=2 --set total_price=19.98
+    Example: lakehouse dlq replay sales 0:17 --set category=Books
     """
     from lakehouse.contracts.corrections import parse_corrections
     from lakehouse.contracts.load import load_stream
@@ -152,13 +154,10 @@ def _row(entry: "Letter") -> dict[str, Any]:
     """What is known of a letter besides its payload."""
     return {
         "id": entry.letter.id,
+        "record": ":".join(entry.letter.id.rsplit("/", 2)[1:]),
         "at": entry.letter.at.isoformat(timespec="seconds"),
         "error_type": entry.error_type,
         "reasons": entry.reasons,
         "retry_count": entry.letter.retry_count,
         "state": entry.state,
     }
-
-
-def _cell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -80,13 +80,14 @@ def judge_as_decided(
     if not out:
         return judged
     is_out = f"concat_ws('/', _topic_id, _partition, _offset) IN ({', '.join(quote(record) for record in sorted(out))})"
-    verdicts = {
-        "_broken": f"CASE WHEN _broken = '' AND {is_out} THEN '{DISCARDED}' ELSE _broken END",
-        # It cannot stop a batch that it is no part of.
-        "_failed": f"CASE WHEN {is_out} THEN '' ELSE _failed END",
-    }
-    return judged.selectExpr(
-        *(f"{verdicts[name]} AS {name}" if name in verdicts else f"`{name}`" for name in judged.columns)
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    return judged.withColumns(
+        {
+            "_broken": F.expr(f"CASE WHEN _broken = '' AND {is_out} THEN '{DISCARDED}' ELSE _broken END"),
+            # It cannot stop a batch that it is no part of.
+            "_failed": F.expr(f"CASE WHEN {is_out} THEN '' ELSE _failed END"),
+        }
     )
 
 

@@ -55,7 +55,7 @@ def test_a_corrected_dead_letter_reaches_silver_once_and_a_hopeless_one_ends(
     }  # fmt: skip
     zero = letter_of("quantity_positive")
     assert zero["error_type"] == "ValidationError"
-    assert command("show", zero["id"])["record"]["original_record"] == zeroed.decode()
+    assert command("show", zero["id"])["letter"]["original_record"] == zeroed.decode()
 
     # Sent again with the field set right, once: the second call finds it settled.
     fix = ["replay", zero["id"], "--set", f"quantity={good['quantity']}"]
@@ -80,7 +80,7 @@ def test_a_corrected_dead_letter_reaches_silver_once_and_a_hopeless_one_ends(
     run(contract, settings)
     second = letter_of("discount_in_range")
     assert (second["id"] != first["id"], second["retry_count"]) == (True, 1)
-    assert command("show", second["id"])["record"]["retry_count"] == 1
+    assert command("show", second["id"])["letter"]["retry_count"] == 1
     assert set(command("replay", second["id"], "--max-retries", "1", exit_code=10)["refused"]) == {second["id"]}
     assert letter_of("discount_in_range")["state"] == "open"
     states = {entry["id"]: entry["state"] for entry in command("list", "--all")["newest"]}
@@ -100,6 +100,10 @@ def test_a_corrected_dead_letter_reaches_silver_once_and_a_hopeless_one_ends(
     assert named == {zero["id"], blob, empty, first["id"]}
     assert {value for key, value, _ in again if key in (b"3", b"4")} == {b"\xff", None}
 
-    # Not every message of the topic must be ours, and a mark counts wherever it stands.
+    monkeypatch.setenv("COLUMNS", "160")
+    listed = CliRunner().invoke(cli.app, ["list", contract.name], catch_exceptions=False).stdout
+    assert ("discount_in_range" in listed, "malformed_json" in listed) == (True, False)
+
+    # Not every message of the topic must be ours.
     send(settings, contract.topic.dlq, [b"hello"])
     assert read_dead_letters(settings, contract.topic.dlq).foreign == 1
