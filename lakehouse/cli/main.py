@@ -42,6 +42,7 @@ COMMANDS: dict[str, _Entry] = {
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
+    "trace": _Entry("lakehouse.cli.trace", "Where a record came from and where it went; and back from a mart."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }
