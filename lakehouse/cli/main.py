@@ -43,6 +43,7 @@ COMMANDS: dict[str, _Entry] = {
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "trace": _Entry("lakehouse.cli.trace", "Where a record came from and where it went; and back from a mart."),
+    "prove": _Entry("lakehouse.cli.prove", "Kill workers and broker at random on a scratch lake, then verify."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }
