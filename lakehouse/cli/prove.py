@@ -44,11 +44,14 @@ def prove(
     from lakehouse.lake.soak.certificate import store
     from lakehouse.lake.soak.run import soak
 
-    # Whoever ends the command politely gets the same clean-up as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
     err.print(f"seed {chosen}", style="dim")
-    certificate = soak(contract, minutes=minutes, seed=chosen, rounds=rounds, say=_say)
+    # Whoever ends the command politely gets the same clean-up as with Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        certificate = soak(contract, minutes=minutes, seed=chosen, rounds=rounds, say=_say)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     paths = store(certificate, settings.home)
     if as_json:
         print_json(certificate.as_dict())

@@ -6,7 +6,7 @@ Here: putting the parts of the answer together. Not here: the parts (`lake.trace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
@@ -136,7 +136,8 @@ class _Tracer:
         Raises:
             NotFoundError: bronze has no such row.
         """
-        located = locate(self._paths.bronze(self._contract.name), partition, offset)
+        path = self._paths.bronze(self._contract.name)
+        located = locate(path, partition, offset)
         if located is None:
             raise AssertionError("bronze has a plan")
         hits = [hit for hit in located.hits if topic_id in (None, hit[0].topic_id)]
@@ -145,8 +146,7 @@ class _Tracer:
         # When the log no longer reaches back to the batch, the table is asked without knowing its day.
         plan, commit = hits[0] if hits else (None, None)
         expect_rows(self._spark, 1)
-        bronze = self._spark.read.format("delta").load(self._paths.bronze(self._contract.name))
-        rows = bronze.where(f"partition = {partition} AND offset = {offset}")
+        rows = self._spark.read.format("delta").load(path).where(f"partition = {partition} AND offset = {offset}")
         if plan is not None:
             rows = rows.where(f"arrival_date = DATE'{plan.day}' AND batch = {plan.batch}")
         elif topic_id is not None:
@@ -216,8 +216,8 @@ class _Tracer:
             return "quarantined", self._why_quarantined(origin, row)
         if held is None:
             return "not_merged", f"silver lacks it; run: lakehouse verify {self._contract.name}"
-        winner = _place(held.row)
-        if winner == (origin.topic_id, origin.partition, origin.offset):
+        winner = (held.row["_topic_id"], held.row["_partition"], held.row["_offset"])
+        if winner == _identity(origin):
             return "in_silver", "it is the strongest record of its key"
         mine = next((v for v in versions if (v.topic_id, v.partition, v.offset) == _identity(origin)), None)
         by = mine.beaten_by if mine is not None else ""
@@ -245,10 +245,6 @@ def _why_not_merged(origin: Origin, row: Examined, through: int) -> str:
     if stopping:
         return f"its batch stops before silver: it breaks {', '.join(stopping)}, of severity fail"
     return f"silver holds bronze through batch {through}, the record came in batch {origin.batch}"
-
-
-def _place(row: dict[str, Any]) -> tuple[str, int, int]:
-    return row["_topic_id"], row["_partition"], row["_offset"]
 
 
 def _identity(origin: Origin) -> tuple[str, int, int]:

@@ -1,7 +1,7 @@
 """Events for any stream, made from its contract: values by field type, within the limits that simple rules name.
 
-Here: seeded values. Not here: realistic data (`sources.sales`). Rules that need more than a limit or a list are not
-understood: expect such events to be rejected.
+Here: seeded values. Not here: realistic data (`sources.sales`). Rules that need more than a limit, a list or a pattern
+are not understood: expect such events to be rejected.
 """
 
 import json
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.sources.patterns import sample
 from lakehouse.sources.sales import Now
 from lakehouse.sources.sales_broken import BROKEN_KINDS
 
@@ -29,6 +30,7 @@ class Limits(NamedTuple):
     low: float | None = None
     high: float | None = None
     choices: tuple[Any, ...] = ()
+    pattern: str = ""
 
 
 class ContractEvents:
@@ -85,8 +87,10 @@ class ContractEvents:
             return None
         if field.type in ("timestamp", "date"):
             value = self._moment(field)
+        elif is_key and field.type in ("integer", "long"):
+            value = self._made
         elif is_key:
-            value = self._made if field.type in ("integer", "long") else f"{field.name}-{self._made}"
+            value = self._patterned(field) or f"{field.name}-{self._made}"
         else:
             value = self._plain(field)
         return str(value) if field.parse is not None and not isinstance(value, int) else value
@@ -98,13 +102,17 @@ class ContractEvents:
         if field.type == "boolean":
             return self._source.random() < 0.5
         if field.type == "string":
-            return self._source.choice(_WORDS)
+            return self._patterned(field) or self._source.choice(_WORDS)
         low = 1.0 if limits.low is None else limits.low
         high = low + 100 if limits.high is None else limits.high
         if field.type in ("integer", "long"):
             first = math.ceil(low)
             return self._source.randint(first, max(first, math.floor(high)))
         return round(low + (high - low) * self._source.random(), 2)
+
+    def _patterned(self, field: FieldSpec) -> str | None:
+        pattern = self._limits.get(field.name, Limits()).pattern
+        return sample(pattern, self._source) if pattern else None
 
     def _moment(self, field: FieldSpec) -> Any:
         """A time in the form that the field's `parse` reads: a pattern, seconds, milliseconds, else ISO 8601."""
@@ -123,7 +131,7 @@ class ContractEvents:
 
 
 def limits_of(contract: StreamContract) -> dict[str, Limits]:
-    """The limits and lists of values that a contract's rules name for single fields: `a > 0 and a < 1`, `a in (…)`."""
+    """What rules say about single fields: `a > 0 and a < 1`, `a between 1 and 5`, `a in (…)`, `a rlike '…'`."""
     import sqlglot
     from sqlglot import exp
 
@@ -143,6 +151,8 @@ def _narrowed(known: Limits, part: Any) -> Limits:
     if isinstance(part, exp.In):
         values = [_constant(value) for value in part.expressions]
         return known if None in values or not values else known._replace(choices=tuple(values))
+    if isinstance(part, exp.RegexpLike):
+        return known._replace(pattern=str(_constant(part.expression) or ""))
     if isinstance(part, exp.Between):
         low, high = _constant(part.args["low"]), _constant(part.args["high"])
     else:

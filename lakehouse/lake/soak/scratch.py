@@ -113,7 +113,7 @@ def scratch(say: Callable[[str], None]) -> Iterator[Scratch]:
         LAKEHOUSE_KAFKA_PORT=kafka_port,
         LAKEHOUSE_SPARK_PORT=ports.any_free({kafka_port}),
     )
-    kept = False
+    place = None
     try:
         say(f"starting a broker and Spark in {home}")
         # The stack ends by itself when this process is killed.
@@ -124,10 +124,9 @@ def scratch(say: Callable[[str], None]) -> Iterator[Scratch]:
             )
         )
         yield place
-        kept = place.kept
     finally:
         embedded.stop(wanted)
-        if kept:
+        if place is not None and place.kept:
             say(f"kept for a look: {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)

@@ -13,12 +13,13 @@ from lakehouse.sources.contract_events import ContractEvents, limits_of
 from lakehouse.sources.event_check import broken_promises
 
 FIELDS = [
-    ("id", "long", None), ("at", "timestamp", None), ("kind", "string", None), ("amount", "decimal(12,2)", None),
-    ("share", "double", None), ("pieces", "integer", None), ("day", "date", None), ("paid", "boolean", None),
-    ("seen", "timestamp", "timestamp_millis(cast(value as bigint))"),
+    ("id", "long", None), ("at", "timestamp", None), ("kind", "string", None), ("code", "string", None),
+    ("amount", "decimal(12,2)", None), ("share", "double", None), ("pieces", "integer", None), ("day", "date", None),
+    ("paid", "boolean", None), ("seen", "timestamp", "timestamp_millis(cast(value as bigint))"),
     ("told", "timestamp", "try_to_timestamp(trim(value), 'yyyy-MM-dd HH:mm:ss')"),
 ]  # fmt: skip
 RULES = {
+    "code": "code rlike '^[A-Z]{2}-[0-9]+$'",
     "known": "kind in ('a', 'b')", "share": "share >= 0 and share < 1", "pieces": "pieces between 3 and 5",
     "amount": "amount > -2 and amount <= 0.5", "other": "abs(amount - pieces) < 100",
 }  # fmt: skip
@@ -65,6 +66,7 @@ def test_shares_are_broken_and_repeated(contract: StreamContract) -> None:
 
 def test_limits_are_what_simple_rules_say(contract: StreamContract) -> None:
     limits = limits_of(contract)
+    assert limits["code"].pattern == "^[A-Z]{2}-[0-9]+$"
     assert limits["kind"].choices == ("a", "b")
     assert limits["share"][:2] == (0, 0.99)
     assert limits["pieces"][:2] == (3, 5)
