@@ -17,7 +17,7 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-.PHONY: help setup dev-setup demo dev test lint format bench docs up down clean lock
+.PHONY: help setup dev-setup demo dev test lint format bench soak docs up down clean lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ format: $(STAMP) ## Put Python and SQL into form
 
 bench: setup ## Measure throughput, latency and memory into benchmarks/results/
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+soak: setup ## Kill workers and the broker for 20 minutes on a scratch lake, then verify
+	@$(BIN)/lakehouse prove sales --minutes 20 $(ARGS)
 
 docs: setup ## Build the static catalogue of gold
 	@$(BIN)/lakehouse gold docs

@@ -49,6 +49,8 @@ COMMANDS: dict[str, _Entry] = {
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),
     "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),
+    "trace": _Entry("lakehouse.cli.trace", "Where a record came from and where it went; and back from a mart."),
+    "prove": _Entry("lakehouse.cli.prove", "Kill workers and broker at random on a scratch lake, then verify."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }

@@ -134,14 +134,14 @@ def _silver_of_day(
     bronze = (
         spark.read.format("delta")
         .load(paths.bronze(contract.name))
-        .where(f"batch <= {newest.batch} AND {_arrival_window(contract, day)}")
+        .where(f"batch <= {newest.batch} AND {arrival_window(contract, day)}")
     )
     judged = judge_as_decided(bronze, contract, newest.generations, paths)
     valid = judged.where(f"_broken = '' AND event_date = DATE'{day}'")
     return winner_per_key(valid.select(*silver_columns(contract)), contract)
 
 
-def _arrival_window(contract: StreamContract, day: date) -> str:
+def arrival_window(contract: StreamContract, day: date) -> str:
     """SQL: the arrival days on which an event of this date can have come, as the contract's lateness allows."""
     first = day - timedelta(days=1) - contract.lateness.future
     condition = f"arrival_date >= DATE'{first}'"

@@ -1,0 +1,224 @@
+"""A soak: rounds of sending, draining and killing on a scratch lake, then the proof over all of it.
+
+Here: the loop and the accounts. Not here: what a round does (`soak.schedule`), where (`soak.scratch`).
+"""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.crash import DRAIN_POINTS
+from lakehouse.errors import LakehouseError
+from lakehouse.kafka.client import producer_config
+from lakehouse.kafka.topics import apply_topics, desired_topics
+from lakehouse.lake.drain import drain
+from lakehouse.lake.ledger import last_plan
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.soak.certificate import Certificate, versions
+from lakehouse.lake.soak.feed import Feed
+from lakehouse.lake.soak.schedule import Round, round_of
+from lakehouse.lake.soak.scratch import Scratch, on_scratch, scratch
+from lakehouse.lake.verify import VerifyReport, verify
+from lakehouse.sources.producer import EventSender
+
+_WORKER_SECONDS = 300.0
+_LAST_DRAIN_SECONDS = 1_800.0
+# A soak goes on beyond its time until a worker was killed, but not for ever.
+_MOST_ROUNDS_WITHOUT_A_KILL = 2 * len(DRAIN_POINTS)
+
+
+@dataclass
+class Tally:
+    """What happened so far."""
+
+    rounds: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    survived: int = 0
+    stops: list[str] = field(default_factory=list)
+    broker_restarts: int = 0
+    rivals: int = 0
+    sent: int = 0
+
+
+def soak(
+    contract: StreamContract,
+    *,
+    minutes: float,
+    seed: int,
+    rounds: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Certificate:
+    """Play rounds on a scratch lake until the time is up, at least until one worker was killed; then prove it.
+
+    Args:
+        contract: The user's stream; its own topic and lake are not touched.
+        minutes: Time for the rounds. Starting the stack and the proof at the end come on top.
+        seed: Of every choice.
+        rounds: Play exactly so many rounds, whatever the time.
+        say: Takes a line of progress.
+
+    Raises:
+        LakehouseError: the soak could not be carried out: the stack does not start, a worker hangs.
+    """
+    began, started_at = time.monotonic(), datetime.now(UTC)
+    ours, notes = on_scratch(contract)
+    feed = Feed(contract.name, ours, seed)
+    with scratch(say) as place:
+        try:
+            apply_topics(place.settings, desired_topics([ours]))
+            tally = _Soak(ours, place, feed, seed, say).play(minutes, rounds)
+            say("last drain, then the proof")
+            drain(ours, place.settings, budget_seconds=_LAST_DRAIN_SECONDS, idle_seconds=0)
+            report = verify(place.settings, [ours])
+        except LakehouseError:
+            place.kept = True
+            raise
+        findings = [*(f"{f.check}: {f.problem}" for f in report.findings), *unbalanced(report, tally)]
+        place.kept = bool(findings)
+        known = last_plan(LakePaths.of(place.settings).bronze(ours.name))
+    proof = report.proofs[0]
+    notes += [f"events: {feed.source}", "gold is not part of it: its models name the live streams"]
+    if proof.silver == 0:
+        notes.append("no event was valid, so silver was hardly tried; see the reasons in quarantine")
+    return Certificate(
+        stream=contract.name,
+        contract=hashlib.sha256(contract.model_dump_json().encode()).hexdigest(),
+        seed=seed,
+        replay=f"lakehouse prove {contract.name} --seed {seed} --rounds {tally.rounds}",
+        started_at=started_at,
+        seconds=round(time.monotonic() - began, 1),
+        rounds=tally.rounds,
+        kills={point: tally.kills[point] for point in DRAIN_POINTS},
+        survived=tally.survived,
+        stops=tally.stops,
+        broker_restarts=tally.broker_restarts,
+        rivals=tally.rivals,
+        batches=known[0].batch + 1 if known else 0,
+        sent=tally.sent,
+        bronze=proof.bronze + proof.unmerged,
+        silver=proof.silver,
+        quarantined=proof.quarantined,
+        repeats=proof.repeats,
+        findings=findings,
+        notes=notes,
+        versions=versions(),
+    )
+
+
+def unbalanced(report: VerifyReport, tally: Tally) -> list[str]:
+    """What `verify` cannot know: every acknowledged event is there, all are merged, and a worker was killed."""
+    proof = report.proofs[0]
+    total = proof.silver + proof.quarantined + proof.repeats
+    checks = {
+        f"{tally.sent} events were acknowledged, bronze has {proof.bronze}": proof.bronze == tally.sent,
+        f"bronze has {proof.bronze} rows, silver, quarantine and repeats {total}": total == proof.bronze,
+        f"{proof.waiting} offsets were left unread": proof.waiting == 0,
+        f"{proof.unmerged} rows were left unmerged": proof.unmerged == 0,
+        "no worker was killed, so nothing was proved": tally.kills.total() > 0,
+    }
+    return [f"accounts: {text}" for text, holds in checks.items() if not holds]
+
+
+class _Soak:
+    def __init__(
+        self, contract: StreamContract, place: Scratch, feed: Feed, seed: int, say: Callable[[str], None]
+    ) -> None:
+        self._contract = contract
+        self._place = place
+        self._feed = feed
+        self._seed = seed
+        self._say = say
+        self._tally = Tally()
+        self._file = place.settings.home / "contract.json"
+        self._file.write_text(contract.model_dump_json(), encoding="utf-8")
+        self._sender = EventSender(place.settings, contract.topic.name, producer_config(place.settings))
+
+    def play(self, minutes: float, rounds: int | None) -> Tally:
+        tally = self._tally
+        deadline = time.monotonic() + 60 * minutes
+        while tally.rounds < rounds if rounds is not None else self._goes_on(deadline):
+            self._round(round_of(self._seed, tally.rounds))
+            tally.rounds += 1
+        return tally
+
+    def _goes_on(self, deadline: float) -> bool:
+        tally = self._tally
+        if tally.kills.total() == 0:
+            return tally.rounds < _MOST_ROUNDS_WITHOUT_A_KILL
+        return time.monotonic() < deadline
+
+    def _round(self, this: Round) -> None:
+        tally = self._tally
+        self._sender.send(self._feed.take(this.events))
+        self._sender.settle()
+        self._sender.raise_if_failed("a round's events")
+        tally.sent = self._sender.sent
+        if this.restart_broker:
+            self._place.restart_broker()
+            tally.broker_restarts += 1
+        tally.rivals += this.rival
+        outcome = self._drained(this)
+        known = last_plan(LakePaths.of(self._place.settings).bronze(self._contract.name))
+        self._say(
+            f"round {this.number}: {this.events} events{', broker killed' if this.restart_broker else ''}"
+            f"{', two workers' if this.rival else ''} · {this.crash_at}: {outcome} · kills {tally.kills.total()} · "
+            f"sent {tally.sent:,} · batches {known[0].batch + 1 if known else 0}"
+        )
+
+    def _drained(self, this: Round) -> str:
+        """Let the round's workers drain until they are dead or done; the first is the one to be killed."""
+        began, tally = time.monotonic(), self._tally
+        with tempfile.TemporaryDirectory() as folder:
+            workers: list[subprocess.Popen[bytes]] = []
+            try:
+                for number, crash_at in enumerate([this.crash_at, ""] if this.rival else [this.crash_at]):
+                    workers.append(self._worker(this, crash_at, Path(folder) / str(number)))
+                for worker in workers:
+                    worker.wait(timeout=_WORKER_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise LakehouseError(
+                    f"Round {this.number}: a worker did not end within {_WORKER_SECONDS:.0f} s.",
+                    fix=f"Replay: lakehouse prove {self._contract.name.removeprefix('prove_')} "
+                    f"--seed {self._seed} --rounds {this.number + 1}",
+                ) from error
+            finally:
+                # Ctrl-C does not reach them: they are in sessions of their own.
+                for worker in workers:
+                    worker.kill()
+                    worker.wait()
+            for number, worker in enumerate(workers):
+                if worker.returncode > 0:
+                    said = (Path(folder) / str(number)).read_text(encoding="utf-8", errors="replace").strip()
+                    tally.stops.append(f"round {this.number}: {(said.splitlines() or ['no message'])[-1][:300]}")
+        if workers[0].returncode == -signal.SIGKILL:
+            tally.kills[this.point] += 1
+            return f"killed after {time.monotonic() - began:.1f} s"
+        if workers[0].returncode == 0:
+            tally.survived += 1
+            return "not reached"
+        return f"stopped ({tally.stops[-1] if tally.stops else workers[0].returncode})"
+
+    def _worker(self, this: Round, crash_at: str, errors: Path) -> "subprocess.Popen[bytes]":
+        with errors.open("wb") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", "lakehouse.lake.soak.worker", str(self._file)],
+                env=self._place.environment()
+                | {
+                    "LAKEHOUSE_CRASH_AT": crash_at,
+                    "LAKEHOUSE_MAX_BATCH_ROWS": str(this.batch_rows),
+                    "LAKEHOUSE_DRAIN_BUDGET_SECONDS": str(_WORKER_SECONDS / 2),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )

@@ -1,0 +1,123 @@
+"""Which batch and commit brought a record into bronze, and why it is not there when it is not.
+
+Here: the ledger and the broker. Not here: the record's content (`traces.verdict`).
+"""
+
+from dataclasses import dataclass, field
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import BrokerUnreachableError, LakehouseError, TopicMissingError
+from lakehouse.kafka.offsets import TopicState, read_topic_state
+from lakehouse.kafka.timestamps import visible_offsets
+from lakehouse.lake.ledger import Commit, Offsets, Plan, commits
+from lakehouse.lake.traces.answer import NotFoundError
+from lakehouse.settings import Settings
+
+
+@dataclass
+class Located:
+    """What the ledger knows of one partition and offset.
+
+    Attributes:
+        newest: The batch committed last.
+        hits: Batches that cover the offset, newest first; one per generation of the topic.
+        first: Where the newest generation's first known batch started, per partition.
+        is_whole: The log reaches back to the first batch.
+    """
+
+    newest: Plan
+    hits: list[tuple[Plan, Commit]] = field(default_factory=list)
+    first: Offsets = field(default_factory=dict)
+    is_whole: bool = True
+
+
+def locate(path: str, partition: int, offset: int) -> Located | None:
+    """Look the offset up in the plans of bronze's commits; None when nothing was ever ingested."""
+    found: Located | None = None
+    version = 0
+    for commit in commits(path):
+        version = commit.version
+        if commit.metadata.get("kind") != "bronze":
+            continue
+        plan = Plan.from_metadata(commit.metadata)
+        found = found or Located(newest=plan)
+        if plan.topic_id == found.newest.topic_id:
+            found.first.update(plan.start)
+        if plan.start.get(partition, 0) <= offset < plan.end.get(partition, 0):
+            found.hits.append((plan, commit))
+            if len(found.newest.generations) == 1:
+                return found
+    if found is not None:
+        found.is_whole = version == 0
+    return found
+
+
+def broker_state(contract: StreamContract, settings: Settings) -> TopicState | str:
+    """What the broker holds of the topic now, or why it could not be asked."""
+    try:
+        return read_topic_state(settings, contract.topic.name, timeout_seconds=5)
+    except (BrokerUnreachableError, TopicMissingError) as error:
+        return f"not asked: {error.problem}"
+
+
+def on_broker(state: TopicState | str, topic_id: str, partition: int, offset: int) -> str:
+    """Whether the broker still has a record that bronze has."""
+    if isinstance(state, str):
+        return state
+    if state.topic_id != topic_id:
+        return "gone: the topic was deleted and made anew"
+    return "yes" if offset >= state.start.get(partition, 0) else "gone: retention deleted it"
+
+
+def absent(
+    contract: StreamContract, settings: Settings, located: Located, partition: int, offset: int
+) -> LakehouseError:
+    """Why bronze has no record at this place, as the error to raise."""
+    stream, place = contract.name, f"{contract.topic.name} partition {partition}, offset {offset}"
+    state = broker_state(contract, settings)
+    known = sorted(set(located.newest.end) | (set(state.end) if isinstance(state, TopicState) else set()))
+    if partition not in known:
+        return NotFoundError(
+            f"Topic {contract.topic.name} has no partition {partition}.", fix=f"Its partitions: {_listed(known)}."
+        )
+    if located.hits:
+        return _not_a_record(contract, settings, state, located.hits[0][0].topic_id, partition, offset)
+    read_up_to = located.newest.end.get(partition, 0)
+    if offset >= read_up_to:
+        written = isinstance(state, TopicState) and offset < state.end.get(partition, 0)
+        return NotFoundError(
+            f"{place} is {'not read yet' if written or isinstance(state, str) else 'not written yet'}: "
+            f"bronze has read up to {read_up_to - 1}.",
+            fix=f"lakehouse drain {stream}" if written else "",
+        )
+    return NotFoundError(
+        f"{place} lies before the start: the first batch of stream {stream} began at "
+        f"{located.first.get(partition, 0)}.",
+        why="It was gone from the broker before the stream was first read.",
+    )
+
+
+def _not_a_record(
+    contract: StreamContract, settings: Settings, state: TopicState | str, topic_id: str, partition: int, offset: int
+) -> LakehouseError:
+    """The offset was read, but bronze has no row of it."""
+    place = f"{contract.topic.name} partition {partition}, offset {offset}"
+    if on_broker(state, topic_id, partition, offset) != "yes":
+        return NotFoundError(
+            f"{place} was read, but bronze has no row of it, and the broker no longer has that offset.",
+            why="It was a transaction's marker or an aborted record, or it was lost; the counts per batch tell which.",
+            fix=f"lakehouse verify {contract.name}",
+        )
+    if visible_offsets(settings, contract.topic.name, partition, offset, offset + 1):
+        return NotFoundError(
+            f"{place} is on the broker and was read, but bronze has no row of it: it was lost.",
+            fix=f"lakehouse verify {contract.name}",
+        )
+    return NotFoundError(
+        f"{place} is no record: it is a transaction's marker, or its transaction was aborted.",
+        why="Neither is visible to a reader of committed data, so bronze rightly has no row.",
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else ", ".join(map(str, numbers))
