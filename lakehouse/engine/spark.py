@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lakehouse.errors import BatchConflictError, DiskFullError, SparkUnreachableError
+from lakehouse.engine.storage import storage_error
+from lakehouse.errors import BatchConflictError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -144,6 +145,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         SparkUnreachableError: the server, or our session on it, is gone.
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
         DiskFullError: no space was left for what was to be written.
+        SetupError: what was to be written may not be written.
     """
     import grpc
     from pyspark.errors import PySparkException
@@ -157,12 +159,9 @@ def spark_errors(remote: str = "") -> Iterator[None]:
                 why=_first_line(error),
                 fix="Nothing: what was to be written is planned again.",
             ) from error
-        if "No space left on device" in str(error):
-            raise DiskFullError(
-                "The disk is full; the batch at hand was not committed.",
-                why=_first_line(error),
-                fix="Free space where the lake and LAKEHOUSE_HOME live, then run the same command again.",
-            ) from error
+        refused = storage_error(error)
+        if refused is not None:
+            raise refused from error
         if not is_connection_loss(error):
             raise
         raise SparkUnreachableError(
