@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lakehouse.engine.storage import storage_error
-from lakehouse.errors import BatchConflictError, SparkUnreachableError
+from lakehouse.errors import BatchConflictError, BrokerUnreachableError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -63,6 +63,10 @@ _LOST = (
     "Stream removed",
     "Socket closed",
 )
+
+# What Spark's Kafka source and sink say after waiting for the broker in vain, once its own patience of 60 s or 120 s is
+# over.
+_BROKER_SILENT = ("org.apache.kafka.common.errors.TimeoutException", "Cannot fetch record for offset")
 
 # What Delta says to the writer that came second; also when both were making the table.
 _LOST_RACE = ("[DELTA_CONCURRENT_", "[DELTA_PROTOCOL_CHANGED", "[DELTA_METADATA_CHANGED", "[DELTA_TABLE_ALREADY_EXISTS")
@@ -146,6 +150,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
         DiskFullError: no space was left for what was to be written.
         SetupError: what was to be written may not be written.
+        BrokerUnreachableError: the broker did not answer Spark.
     """
     import grpc
     from pyspark.errors import PySparkException
@@ -162,6 +167,12 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         refused = storage_error(error)
         if refused is not None:
             raise refused from error
+        if any(mark in str(error) for mark in _BROKER_SILENT):
+            raise BrokerUnreachableError(
+                "The Kafka broker did not answer Spark in time; the batch at hand was not committed.",
+                why=_first_line(error),
+                fix="It is tried again by itself. See `lakehouse status`; Spark needs KAFKA_BOOTSTRAP_SERVERS too.",
+            ) from error
         if not is_connection_loss(error):
             raise
         raise SparkUnreachableError(
