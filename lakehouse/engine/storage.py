@@ -1,6 +1,6 @@
 """What a file system's refusal means: from the words that Java, Rust and Python have for it to a typed error.
 
-Here: the translation. Not here: catching (`engine.spark` for what Spark writes, `lake.events` for delta-rs).
+Here: the translation. Not here: catching (`engine.spark`; `lake.events` for delta-rs; `lake.gold` for DuckDB).
 """
 
 from lakehouse.errors import DiskFullError, LakehouseError, SetupError
@@ -14,15 +14,15 @@ def storage_error(error: BaseException) -> LakehouseError | None:
     for line in str(error).splitlines():
         if any(mark in line for mark in _FULL):
             return DiskFullError(
-                "The disk is full; the batch at hand was not committed.",
+                "The disk is full; what was being written was not committed.",
                 why=_shortened(line),
                 fix="Free space where the lake and LAKEHOUSE_HOME live, then run the same command again.",
             )
         if any(mark in line for mark in _FORBIDDEN):
             return SetupError(
-                "The lake cannot be written; the batch at hand was not committed.",
+                "The lake or the state folder cannot be written; what was being written was not committed.",
                 why=_shortened(line),
-                fix="Let this user write to the file system of the lake, then run the same command again.",
+                fix="Let this user write there, then run the same command again.",
             )
     return None
 

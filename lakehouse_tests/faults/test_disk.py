@@ -3,17 +3,18 @@
 import pytest
 
 from lakehouse.errors import DiskFullError, SetupError
+from lakehouse.lake import gold
 from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
-from lakehouse.settings import Settings
+from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.conftest import SmallDisk
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, drain_once, some_records
 from lakehouse_tests.streams import sales_on, send
 
-pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
-
+@pytest.mark.kafka
+@pytest.mark.spark
 def test_a_full_disk_and_a_read_only_one_stop_the_drain_and_leave_the_lake_whole(
     settings: Settings, topic_name: Topic, disk: SmallDisk
 ) -> None:
@@ -63,3 +64,14 @@ def test_a_full_disk_and_a_read_only_one_stop_the_drain_and_leave_the_lake_whole
     assert is_readable()
     disk.free()
     assert_whole(contract, own, sent)
+
+
+def test_a_state_folder_without_room_starts_no_build_of_gold_and_keeps_no_half_key(disk: SmallDisk) -> None:
+    own = load_settings(LAKEHOUSE_HOME=disk.folder / "home", LAKEHOUSE_ROOT=str(disk.folder / "lake"))
+    own.home.mkdir()
+    disk.leave(0)
+    with pytest.raises(DiskFullError), gold.building(own):
+        pytest.fail("it started without the key of the pseudonyms")
+    disk.free()
+    with gold.building(own) as build:
+        assert len(build.env["LAKEHOUSE_DBT_PII_KEY"]) == 32
