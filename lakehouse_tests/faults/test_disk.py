@@ -5,6 +5,7 @@ import pytest
 from lakehouse.errors import DiskFullError, SetupError
 from lakehouse.lake import gold
 from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.locks import LockBusyError, exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
@@ -70,6 +71,8 @@ def test_a_state_folder_without_room_starts_no_build_of_gold_and_keeps_no_half_k
     own = load_settings(LAKEHOUSE_HOME=disk.folder / "home", LAKEHOUSE_ROOT=str(disk.folder / "lake"))
     own.home.mkdir()
     disk.leave(0)
+    with exclusive(silver_lock(own, "sales"), 0), pytest.raises(LockBusyError), exclusive(silver_lock(own, "sales"), 0):
+        pytest.fail("a lock that cannot name its holder is a lock all the same")
     with pytest.raises(DiskFullError), gold.building(own):
         pytest.fail("it started without the key of the pseudonyms")
     disk.free()
