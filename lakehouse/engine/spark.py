@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from lakehouse.errors import AccessDeniedError, BatchConflictError, DiskFullError, SparkUnreachableError
+from lakehouse.engine.storage import storage_error
+from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -65,6 +66,10 @@ _LOST = (
     "Stream removed",
     "Socket closed",
 )
+
+# What Spark's Kafka source and sink say after waiting for the broker in vain, once its own patience of 60 s or 120 s is
+# over.
+_BROKER_SILENT = ("org.apache.kafka.common.errors.TimeoutException", "Cannot fetch record for offset")
 
 # What Delta says to the writer that came second; also when both were making the table.
 _LOST_RACE = ("[DELTA_CONCURRENT_", "[DELTA_PROTOCOL_CHANGED", "[DELTA_METADATA_CHANGED", "[DELTA_TABLE_ALREADY_EXISTS")
@@ -157,6 +162,8 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
         AccessDeniedError: Kafka does not let Spark read or write a topic.
         DiskFullError: no space was left for what was to be written.
+        SetupError: what was to be written may not be written.
+        BrokerUnreachableError: the broker did not answer Spark.
     """
     import grpc
     from pyspark.errors import PySparkException
@@ -176,11 +183,14 @@ def spark_errors(remote: str = "") -> Iterator[None]:
                 why=next(mark for mark in _ACCESS_DENIED if mark in str(error)),
                 fix="Check KAFKA_SECURITY_PROTOCOL, user, certificates and ACLs (docs/runbooks/ACCESS_DENIED.md).",
             ) from error
-        if "No space left on device" in str(error):
-            raise DiskFullError(
-                "The disk is full; the batch at hand was not committed.",
+        refused = storage_error(error)
+        if refused is not None:
+            raise refused from error
+        if any(mark in str(error) for mark in _BROKER_SILENT):
+            raise BrokerUnreachableError(
+                "The Kafka broker did not answer Spark in time; the batch at hand was not committed.",
                 why=_first_line(error),
-                fix="Free space where the lake and LAKEHOUSE_HOME live, then run the same command again.",
+                fix="It is tried again by itself. See `lakehouse status`; Spark needs KAFKA_BOOTSTRAP_SERVERS too.",
             ) from error
         if not is_connection_loss(error):
             raise

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from lakehouse.errors import LakehouseError
-from lakehouse.kafka.client import access_denied, admin_client, topic_missing, translate
+from lakehouse.kafka.client import access_denied, admin_client, topic_missing, translate, unreachable
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -194,16 +194,22 @@ class TopicReader:
         return futures
 
     def _answers(self, topic: str, futures: "dict[Any, Future[Any]]") -> dict[int, int]:
-        from confluent_kafka import KafkaException
+        from confluent_kafka import OFFSET_INVALID, KafkaException
 
         doing = f"reading the offsets of {topic}"
         try:
-            return {asked.partition: int(future.result().offset) for asked, future in futures.items()}
+            answers = {asked.partition: int(future.result().offset) for asked, future in futures.items()}
         except KafkaException as error:
             explained = translate(error, self._settings, doing=doing, topic=topic)
             if error.args[0].code() in _stale_codes():
                 raise _StaleMetadataError(explained) from error
             raise explained from error
+        silent = sorted(partition for partition, offset in answers.items() if offset == OFFSET_INVALID)
+        if silent:
+            # What librdkafka hands out, without an error, when a leader did not answer in time. It is below every
+            # offset that was read and would pass for a truncated topic.
+            raise unreachable(self._settings, why=f"While {doing}: nothing came for partitions {silent}.")
+        return answers
 
     def _result(self, future: "Future[Any]", topic: str, doing: str) -> Any:
         from confluent_kafka import KafkaException

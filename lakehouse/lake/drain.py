@@ -9,12 +9,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import connect
-from lakehouse.errors import BatchConflictError
+from lakehouse.errors import BatchConflictError, LakehouseError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.damage import require_sound
@@ -110,9 +111,9 @@ class _Drain:
                 raise self._silver_failure
             known = last_plan(self._paths.bronze(self._contract.name))
             if known is not None:
-                # For lag tools only; nothing here reads it back.
-                group = f"lakehouse-{self._contract.name}"
-                topics.commit_group(group, self._contract.topic.name, known[0].end)
+                # Nothing reads it back: a live member of that group, or a broker that just went away, fails no drain.
+                with suppress(LakehouseError):
+                    topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)
         return DrainSummary(
             stream=self._contract.name,
             batches=self._counts["batches"],

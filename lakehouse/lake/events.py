@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from lakehouse.engine.storage import storage_error
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport
 
@@ -54,11 +55,16 @@ class Fact:
 
 
 def write_facts(paths: LakePaths, facts: list[Fact]) -> None:
-    """Append facts in one commit; nothing happens for an empty list."""
+    """Append facts in one commit; nothing happens for an empty list.
+
+    Raises:
+        DiskFullError, SetupError: when they cannot be written.
+    """
     if not facts:
         return
     import pyarrow as pa
     from deltalake import write_deltalake
+    from deltalake.exceptions import DeltaError
 
     schema = pa.schema(
         [
@@ -75,4 +81,10 @@ def write_facts(paths: LakePaths, facts: list[Fact]) -> None:
         ]
     )
     rows = [{**asdict(fact), "details": json.dumps(fact.details, default=str)} for fact in facts]
-    write_deltalake(paths.events, pa.Table.from_pylist(rows, schema=schema), mode="append")
+    try:
+        write_deltalake(paths.events, pa.Table.from_pylist(rows, schema=schema), mode="append")
+    except (OSError, DeltaError) as error:
+        refused = storage_error(error)
+        if refused is None:
+            raise
+        raise refused from error

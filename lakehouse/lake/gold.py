@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake import gold_dbt, gold_plan
 from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode, literal
@@ -149,13 +150,13 @@ def building(
 
     Raises:
         GoldBusyError: when another build holds the lock for longer.
+        DiskFullError, SetupError: when the state folder cannot be written.
     """
     # Readers import this module too, and they must start fast.
     from lakehouse.contracts.load import load_streams
 
     folder = gold_path(settings).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with _exclusively(folder / "build.lock", wait_seconds):
+    with _storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
         paths = LakePaths.of(settings)
         pii_key = _pii_key(settings)
         lake_id = read_lake_id(paths)
@@ -268,6 +269,20 @@ def _exclusively(path: Path, wait_seconds: float) -> Iterator[None]:
         raise GoldBusyError(
             f"Gold is being built by process {error.holder}.", fix="Wait for it to end, then run the command again."
         ) from error
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """A full or read-only disk as a typed error; what is published stays as it is."""
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        refused = storage_error(error)
+        if refused is None:
+            raise
+        raise refused from error
 
 
 def _sync(path: Path) -> None:

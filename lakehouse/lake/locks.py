@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lakehouse.settings import Settings
@@ -40,9 +40,10 @@ def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
                     file.seek(0)
                     raise LockBusyError(file.read().strip() or "?") from error
                 time.sleep(0.05)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        # Who holds it is a courtesy to those who wait; a full disk must not take the lock away.
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # The record breaks the contract, or it cannot even be read. What may pass by itself (broker or Spark away) is never a
 # reject: the step is tried again as a whole.
 ERROR_TYPES = ("ValidationError", "DeserializationError")
+# Bytes of key and original record in a dead letter: the rest fits below Kafka's default of 1 MiB for a message.
+_LARGEST_ORIGINAL = 900_000
 
 
 def write_rejects(
@@ -122,12 +124,21 @@ def _message() -> str:
 
 
 def _record(contract: StreamContract) -> str:
-    """SQL for the six keys: original_record, error_type, error_message, timestamp, context, retry_count."""
-    original = (
-        "CASE WHEN value IS NULL THEN NULL WHEN is_valid_utf8(cast(value AS string)) THEN cast(value AS string) "
-        "ELSE base64(value) END"
+    """SQL for the six keys: original_record, error_type, error_message, timestamp, context, retry_count.
+
+    An original that would make the dead letter larger than a broker takes is left out; the quarantine table has it.
+    """
+    text = "CASE WHEN is_valid_utf8(cast(value AS string)) THEN cast(value AS string) ELSE base64(value) END"
+    # Quotes and control characters grow when they are written as JSON; only the JSON tells how much.
+    too_large = (
+        f"(octet_length(value) > {_LARGEST_ORIGINAL // 10} AND "
+        f"octet_length(to_json(named_struct('v', {text}))) + coalesce(octet_length(key), 0) > {_LARGEST_ORIGINAL})"
     )
-    encoding = "CASE WHEN value IS NULL OR is_valid_utf8(cast(value AS string)) THEN 'utf-8' ELSE 'base64' END"
+    original = f"CASE WHEN value IS NOT NULL AND NOT {too_large} THEN {text} END"
+    encoding = (
+        f"CASE WHEN {too_large} THEN 'left out' "
+        "WHEN value IS NULL OR is_valid_utf8(cast(value AS string)) THEN 'utf-8' ELSE 'base64' END"
+    )
     context = (
         f"named_struct('topic', {quote(contract.topic.name)}, 'topic_id', _topic_id, 'partition', _partition, "
         f"'offset', _offset, 'stream', {quote(contract.name)}, 'batch', _batch, 'reasons', split(_broken, ','), "

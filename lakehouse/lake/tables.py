@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
-from lakehouse.errors import SchemaIncompatibleError
+from lakehouse.errors import SchemaIncompatibleError, SetupError
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.transforms.events import spark_type
@@ -35,6 +35,7 @@ KEEP_LOG_DAYS = 90
 # Old commits are kept long enough for time travel and for the ledger to be read far back. Delta itself would go by age
 # alone and could drop the last batch of a stream that rested for longer; maintenance knows which commits are needed.
 _KEEP_LOG = f"'delta.logRetentionDuration' = 'interval {KEEP_LOG_DAYS} days', 'delta.enableExpiredLogCleanup' = 'false'"
+_FORGETS = "delta.setTransactionRetentionDuration"
 _INTEGERS = ("int", "bigint")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
@@ -45,7 +46,10 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
 
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
+        SetupError: when a table was told to forget batch numbers.
     """
+    for path in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
+        _require_memory(path)
     with spark_errors():
         _create(
             spark,
@@ -96,6 +100,21 @@ def _create(spark: "SparkSession", path: str, columns: str, partitions: list[str
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta "
         f"PARTITIONED BY ({', '.join(partitions)}) TBLPROPERTIES ({properties}, {_KEEP_LOG})"
     ).collect()
+
+
+def _require_memory(path: str) -> None:
+    """Refuse a table that forgets transaction numbers: a writer with a stale batch would be let in again."""
+    if not table_exists(path):
+        return
+    from deltalake import DeltaTable
+
+    value = DeltaTable(path, without_files=True).metadata().configuration.get(_FORGETS)
+    if value is not None:
+        raise SetupError(
+            f"Table {path} has {_FORGETS} = {value!r}.",
+            why="Delta would forget which batches were committed, and a repeated batch would be written twice.",
+            fix=f"In Spark: ALTER TABLE delta.`{path}` UNSET TBLPROPERTIES ('{_FORGETS}')",
+        )
 
 
 def _evolve(spark: "SparkSession", contract: StreamContract, path: str) -> None:

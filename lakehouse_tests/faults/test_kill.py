@@ -1,18 +1,14 @@
 """Kill the worker or Spark anywhere in a micro-batch, run again: nothing is lost, nothing is there twice."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from deltalake import DeltaTable
 
-from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect
@@ -23,46 +19,11 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.lake.tables import ensure_tables
-from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.streams import encode, sale, sales_on, send
+from lakehouse_tests.faults.story import Topic, assert_whole, data_files, some_records, start_worker, wait_for
+from lakehouse_tests.streams import sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-Topic = Callable[[str], str]
-
-
-def contract_file(contract: StreamContract, folder: Path) -> Path:
-    path = folder / "contract.json"
-    path.write_text(contract.model_dump_json(), encoding="utf-8")
-    return path
-
-
-def start_worker(contract: StreamContract, folder: Path, *, crash_at: str = "") -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "lakehouse_tests.faults.worker", str(contract_file(contract, folder))],
-        env={**os.environ, "LAKEHOUSE_CRASH_AT": crash_at, "LAKEHOUSE_MAX_BATCH_ROWS": "40"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def some_records(first: int, count: int) -> list[bytes]:
-    """Good sales with every tenth broken and every seventh sent twice."""
-    values = []
-    for number in range(first, first + count):
-        value = encode(sale(number, quantity=0)) if number % 10 == 0 else encode(sale(number))
-        values += [value] * (2 if number % 7 == 0 else 1)
-    return values
-
-
-def assert_whole(contract: StreamContract, settings: Settings, sent: int) -> None:
-    drain(contract, settings, budget_seconds=240, idle_seconds=0)
-    report = verify(settings, [contract])
-    assert report.findings == []
-    proof = report.proofs[0]
-    assert (proof.bronze, proof.waiting, proof.unmerged) == (sent, 0, 0)
-    assert proof.silver + proof.quarantined + proof.repeats == sent
 
 
 def test_sigkill_at_every_point_of_a_micro_batch(settings: Settings, topic_name: Topic, tmp_path: Path) -> None:
@@ -138,15 +99,15 @@ def test_spark_killed_between_files_and_commit(stack: Settings, settings: Settin
     sent = send(settings, contract.topic.name, some_records(0, 30))
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
     sent += send(settings, contract.topic.name, some_records(100, 20_000))
-    bronze = Path(LakePaths.of(settings).bronze(contract.name))
-    before = set(bronze.rglob("*.parquet"))
+    bronze = LakePaths.of(settings).bronze(contract.name)
+    before = data_files(bronze)
     victim = next(entry for entry in embedded.status(stack) if entry.name == "spark")
     killed = threading.Event()
 
     def kill_when_a_file_appears() -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            if set(bronze.rglob("*.parquet")) - before:
+            if data_files(bronze) - before:
                 psutil.Process(victim.pid).kill()
                 killed.set()
                 return
@@ -157,4 +118,25 @@ def test_spark_killed_between_files_and_commit(stack: Settings, settings: Settin
         drain(contract, settings, budget_seconds=240, idle_seconds=0)
     watcher.join()
     assert killed.is_set()
+    left_behind = data_files(bronze) - before
+    assert_whole(contract, settings, sent)
+    assert left_behind <= data_files(bronze), "an orphan is invisible; only a vacuum takes it away"
+    assert not {path.name for path in left_behind} & {Path(name).name for name in DeltaTable(bronze).file_uris()}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda ending: ending.name)
+def test_a_worker_that_is_asked_to_end_does_so_in_time(
+    settings: Settings, topic_name: Topic, tmp_path: Path, ending: signal.Signals
+) -> None:
+    """In mid-batch: SIGTERM ends the process, SIGINT is what Dagster makes of a cancelled run inside the op."""
+    contract = sales_on(settings, topic_name("asked"))
+    sent = send(settings, contract.topic.name, some_records(0, 400))
+    worker = start_worker(contract, tmp_path)
+    bronze = LakePaths.of(settings).bronze(contract.name)
+    wait_for(lambda: data_files(bronze) or worker.poll() is not None, 120)
+    began = time.monotonic()
+    worker.send_signal(ending)
+    output = worker.communicate(timeout=60)[0]
+    assert worker.returncode in {-ending, 1}, output
+    assert time.monotonic() - began < 20, "Dagster kills a cancelled run after 120 s"
     assert_whole(contract, settings, sent)

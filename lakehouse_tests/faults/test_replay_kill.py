@@ -19,7 +19,7 @@ from lakehouse.lake.rejects.replay import replay
 from lakehouse.lake.rejects.resend import letters_of
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.faults.test_kill import start_worker
+from lakehouse_tests.faults.story import start_worker
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lakehouse.engine import spark
-from lakehouse.errors import SparkUnreachableError
+from lakehouse.errors import BrokerUnreachableError, SparkUnreachableError
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,20 @@ def test_lost_session_becomes_a_typed_error(message):
     from pyspark.errors import PySparkException
 
     with pytest.raises(SparkUnreachableError, match="went away"), spark.spark_errors():
+        raise PySparkException(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "(j.u.c.ExecutionException) org.apache.kafka.common.errors.TimeoutException: Timed out. Call: listNodes",
+        "java.util.concurrent.TimeoutException: Cannot fetch record for offset 7 in 120000 milliseconds",
+    ],
+)
+def test_a_broker_that_spark_waited_for_in_vain_is_a_typed_error(message):
+    from pyspark.errors import PySparkException
+
+    with pytest.raises(BrokerUnreachableError, match="not committed"), spark.spark_errors():
         raise PySparkException(message)
 
 

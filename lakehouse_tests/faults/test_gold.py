@@ -1,0 +1,60 @@
+"""A build of gold that is killed: analysts keep what they had, the next build is exactly silver."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from lakehouse.lake import gold
+from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.faults.story import wait_for
+from lakehouse_tests.integration.dbt import silver
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)
+    return load_settings()
+
+
+def daily(settings: Settings) -> dict[Any, tuple[Any, ...]]:
+    query = (
+        "select event_date, category, order_lines, customers, quantity, gross_amount, discount_amount, net_amount "
+        "from sales_daily"
+    )
+    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as connection:
+        return {(row[0], row[1]): row[2:] for row in connection.execute(query).fetchall()}
+
+
+def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(home: Settings) -> None:
+    rng = random.Random(11)
+    old = silver.keyed([silver.sale(rng) for _ in range(200)])
+    silver.write_sales(home.home / "lake", old)
+    assert gold.build(home).published
+
+    new, touched = silver.shaken(rng, old, 40)
+    silver.write_sales(home.home / "lake", new, only=touched)
+    builder = subprocess.Popen(
+        [sys.executable, "-m", "lakehouse.cli.main", "gold", "build"],
+        env={**os.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    work = gold.work_path(home)
+    written = work.with_name(work.name + ".wal")
+    wait_for(lambda: written.is_file() or builder.poll() is not None, 120)
+    builder.send_signal(signal.SIGKILL)
+    assert builder.wait(30) == -signal.SIGKILL, "it ended before dbt wrote anything"
+    assert daily(home) == silver.expected_daily(old)
+
+    # At once: dbt, a child of what was killed, may still be writing to a file that nobody will read.
+    again = gold.build(home)
+    assert (again.published, again.mode) == (True, "incremental"), again.failures
+    assert daily(home) == silver.expected_daily(new)
