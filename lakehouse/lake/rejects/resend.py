@@ -157,12 +157,14 @@ def original(letter: DeadLetter) -> bytes | None:
         ValueError: the letter does not hold it in a form that is known.
     """
     text = letter.record["original_record"]
+    context = letter.record.get("context")
+    encoding = context.get("encoding") if isinstance(context, dict) else None
+    if encoding == "left out":
+        raise ValueError("the original was too large for a dead letter; `lakehouse quarantine show` has it")
     if text is None:
         return None
     if not isinstance(text, str):
         raise ValueError("original_record is no text")  # noqa: TRY004 - what is wrong is a message, not an argument
-    context = letter.record.get("context")
-    encoding = context.get("encoding") if isinstance(context, dict) else None
     return base64.b64decode(text, validate=True) if encoding == "base64" else text.encode()
 
 
