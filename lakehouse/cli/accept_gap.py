@@ -10,7 +10,7 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.ledger import Gap, Plan
+    from lakehouse.lake.plan import Gap, Plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -18,9 +18,10 @@ from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
-from lakehouse.lake.ledger import Plan, current_version, last_plan, merged_through
+from lakehouse.lake.ledger import current_version, last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings

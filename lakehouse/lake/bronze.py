@@ -21,8 +21,9 @@ from lakehouse.kafka.client import spark_options
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
 from lakehouse.lake.durable import settle
-from lakehouse.lake.ledger import Commit, Offsets, Plan, last_plan
+from lakehouse.lake.ledger import Commit, last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.planner import next_plan, resume_points
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.tally import oldest_age

@@ -15,8 +15,9 @@ from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
-from lakehouse.lake.ledger import Plan, last_plan
+from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import gap_plan
 from lakehouse.settings import Settings
 

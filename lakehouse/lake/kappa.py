@@ -23,7 +23,7 @@ from lakehouse.lake.damage import require_sound
 from lakehouse.lake.durable import settle
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
-from lakehouse.lake.ledger import Plan, commits, current_version, merged_through
+from lakehouse.lake.ledger import commits, current_version, merged_through, plans
 from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.silver import fingerprints
@@ -199,10 +199,7 @@ def _first_batch(bronze: str, contract: StreamContract, day: date | None) -> int
         return 0
     arrived = day - timedelta(days=1) - contract.lateness.future
     first = 0
-    for commit in commits(bronze):
-        if commit.metadata.get("kind") != "bronze":
-            continue
-        plan = Plan.from_metadata(commit.metadata)
+    for plan, _ in plans(bronze):
         if plan.day < arrived:
             return plan.batch + 1
         first = plan.batch

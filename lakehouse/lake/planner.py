@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from lakehouse.errors import PartitionsMissingError, ResumePointGoneError, TopicRecreatedError, TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
-from lakehouse.lake.ledger import Gap, Offsets, Plan
+from lakehouse.lake.plan import Gap, Offsets, Plan
 
 
 def resume_points(stream: str, last: Plan | None, state: TopicState) -> Offsets:

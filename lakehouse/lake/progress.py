@@ -7,8 +7,9 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
 from lakehouse.lake.bronze import midnight, today
-from lakehouse.lake.ledger import Offsets, last_plan, merged_through
+from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Offsets
 from lakehouse.lake.planner import resume_points
 from lakehouse.settings import Settings
 

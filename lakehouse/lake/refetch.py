@@ -11,8 +11,9 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.lake.bronze import BronzeWriter
-from lakehouse.lake.ledger import Plan, commits
+from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.bronze import missing_ranges
 from lakehouse.settings import Settings
 
@@ -36,14 +37,14 @@ def refetch(contract: StreamContract, settings: Settings, names: list[str]) -> t
     path = LakePaths.of(settings).bronze(contract.name)
     first, last = _batches(path, names)
     _forget(path)
-    plans = [plan for plan in _plans(path) if first <= plan.batch <= last and plan.gap is None]
+    wanted = [plan for plan, _ in plans(path) if first <= plan.batch <= last and plan.gap is None][::-1]
     spark = connect(settings.spark_remote)
     rows, lost = 0, []
     try:
         with TopicReader(settings) as topics, spark_errors():
             state = topics.state(contract.topic.name)
             writer = BronzeWriter(contract, settings, spark, topics)
-            for plan in plans:
+            for plan in wanted:
                 held = spark.read.format("delta").load(path).where(f"batch = {plan.batch}")
                 readable = _readable(plan, state)
                 rows += _append_again(spark, contract, settings, writer, readable, held)
@@ -69,10 +70,6 @@ def _forget(path: str) -> None:
     from deltalake import DeltaTable
 
     DeltaTable(path).repair(dry_run=False)
-
-
-def _plans(path: str) -> list[Plan]:
-    return [Plan.from_metadata(c.metadata) for c in commits(path) if c.metadata.get("kind") == "bronze"][::-1]
 
 
 def _readable(plan: Plan, state: TopicState) -> Plan:

@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from datetime import date
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -16,10 +17,11 @@ from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.durable import settle
-from lakehouse.lake.ledger import Commit, Plan, commits, last_commit_of, last_plan, merged_through
+from lakehouse.lake.ledger import Commit, last_commit_of, last_plan, merged_through, plans
 from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.merge import merge_winners
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.quality.rules import date_list
@@ -225,15 +227,7 @@ class SilverWriter:
 
 def _pending_plans(bronze_path: str, after: int) -> list[Plan]:
     """Committed plans with a number above `after`, oldest first."""
-    plans = []
-    for commit in commits(bronze_path):
-        if commit.metadata.get("kind") != "bronze":
-            continue
-        plan = Plan.from_metadata(commit.metadata)
-        if plan.batch <= after:
-            break
-        plans.append(plan)
-    return plans[::-1]
+    return [plan for plan, _ in takewhile(lambda known: known[0].batch > after, plans(bronze_path))][::-1]
 
 
 def _profile(judged: "DataFrame") -> Profile:

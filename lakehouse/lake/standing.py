@@ -11,8 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.ledger import Plan, commits
+from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks
 from lakehouse.quality.rules import DISCARDED
 from lakehouse.settings import Settings
@@ -61,8 +62,8 @@ def bronze_facts(contract: StreamContract, settings: Settings, days: list[date] 
             f'WHERE {_on_days("arrival_date", days)} GROUP BY topic_id, partition, "offset")'
         )
         rows, identities = _one(duck, sql, path)
-    plans = _plans(path, min(days) if days else None)
-    return BronzeFacts(int(rows), int(rows) - int(identities), len(plans), tuple(chain_breaks(plans)))
+    known = _plans(path, min(days) if days else None)
+    return BronzeFacts(int(rows), int(rows) - int(identities), len(known), tuple(chain_breaks(known)))
 
 
 def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDay]:
@@ -115,15 +116,12 @@ def hours_until_expiry(contract: StreamContract, oldest_unread: date, *, now: da
 
 def _plans(path: str, since: date | None) -> list[Plan]:
     """Committed plans, oldest first, back to the last one before `since`."""
-    plans = []
-    for commit in commits(path):
-        if commit.metadata.get("kind") != "bronze":
-            continue
-        plan = Plan.from_metadata(commit.metadata)
-        plans.append(plan)
+    found = []
+    for plan, _ in plans(path):
+        found.append(plan)
         if since is not None and plan.day < since:
             break
-    return plans[::-1]
+    return found[::-1]
 
 
 def _on_days(column: str, days: list[date] | None) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
-from lakehouse.lake.ledger import Commit, Plan, last_plan, merged_through
+from lakehouse.lake.ledger import Commit, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.traces import gold
 from lakehouse.lake.traces.answer import (
     CellTrace,

@@ -13,8 +13,9 @@ from lakehouse.kafka.client import admin_client, client_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter, today
 from lakehouse.lake.gold_plan import delta_connection
-from lakehouse.lake.ledger import Plan, current_version, last_plan
+from lakehouse.lake.ledger import current_version, last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings

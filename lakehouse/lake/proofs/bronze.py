@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
-from lakehouse.lake.ledger import Commit, Plan, commits
+from lakehouse.lake.ledger import Commit, plans
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.settings import Settings
@@ -40,12 +41,12 @@ def prove_bronze(
         path: Address of the table.
         state: What the broker holds now.
     """
-    history = [(Plan.from_metadata(c.metadata), c) for c in commits(path) if c.metadata.get("kind") == "bronze"][::-1]
-    plans = [plan for plan, _ in history]
+    history = list(plans(path))[::-1]
+    known = [plan for plan, _ in history]
     return [
-        *(Finding(contract.name, "contiguity", text) for text in chain_breaks(plans)),
+        *(Finding(contract.name, "contiguity", text) for text in chain_breaks(known)),
         *_batch_counts(bronze, contract.name, history),
-        *_identities(bronze, contract, settings, plans, state),
+        *_identities(bronze, contract, settings, known, state),
     ]
 
 

@@ -9,7 +9,8 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError, LakehouseError, TopicMissingError
 from lakehouse.kafka.offsets import TopicState, read_topic_state
 from lakehouse.kafka.timestamps import visible_offsets
-from lakehouse.lake.ledger import Commit, Offsets, Plan, commits
+from lakehouse.lake.ledger import Commit, commits
+from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.traces.answer import NotFoundError
 from lakehouse.settings import Settings
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse.errors import TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
-from lakehouse.lake.ledger import Plan
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks, gap_plan, resume_points
 
 TODAY, NOW = date(2026, 11, 20), datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lakehouse.errors import PartitionsMissingError, ResumePointGoneError, TopicRecreatedError, TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
-from lakehouse.lake.ledger import Plan
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import cap, next_plan, resume_points
 
 DAY = date(2026, 11, 20)

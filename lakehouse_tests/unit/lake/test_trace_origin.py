@@ -8,7 +8,8 @@ import pytest
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.offsets import TopicState
-from lakehouse.lake.ledger import Commit, Offsets, Plan
+from lakehouse.lake.ledger import Commit
+from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.traces import origin
 from lakehouse.lake.traces.origin import absent, locate, on_broker
 from lakehouse.settings import load_settings
