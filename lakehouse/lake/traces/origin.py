@@ -81,6 +81,11 @@ def absent(
         return NotFoundError(
             f"Topic {contract.topic.name} has no partition {partition}.", fix=f"Its partitions: {_listed(known)}."
         )
+    gap = located.hits[0][0].gap if located.hits else None
+    if gap is not None:
+        return NotFoundError(
+            f"{place} is lost: {gap.who} recorded that on {gap.at:%Y-%m-%d}.", why=f"{gap.code}; {gap.why}."
+        )
     if located.hits:
         return _not_a_record(contract, settings, state, located.hits[0][0].topic_id, partition, offset)
     read_up_to = located.newest.end.get(partition, 0)

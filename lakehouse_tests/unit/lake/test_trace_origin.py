@@ -9,7 +9,7 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.lake.ledger import Commit
-from lakehouse.lake.plan import Offsets, Plan
+from lakehouse.lake.plan import Gap, Offsets, Plan
 from lakehouse.lake.traces import origin
 from lakehouse.lake.traces.origin import absent, locate, on_broker
 from lakehouse.settings import load_settings
@@ -83,6 +83,17 @@ def test_the_reason_is_named(
     error = absent(load_stream("sales"), load_settings(), found, partition, offset)
     assert words in str(error)
     assert error.exit_code == 10
+
+
+def test_a_recorded_gap_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    gap = Gap("RESUME_POINT_GONE", {0: (20, 25)}, "ada", "the disk was full", AT)
+    plan = Plan("sales", "new", 5, {0: 20, 1: 5}, {0: 25, 1: 5}, date(2026, 11, 21), "w", ("old", "new"), gap)
+    recorded = Commit(5, json.loads(plan.to_json()), {}, AT, ())
+    monkeypatch.setattr(origin, "commits", lambda _: iter([recorded, *HISTORY]))
+    monkeypatch.setattr(origin, "broker_state", lambda *_: TopicState("t", "new", {0: 25, 1: 0}, {0: 30, 1: 5}))
+    found = locate("", 0, 22)
+    assert found is not None
+    assert "ada recorded that on 2026-11-21" in str(absent(load_stream("sales"), load_settings(), found, 0, 22))
 
 
 def test_before_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
