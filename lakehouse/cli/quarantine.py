@@ -118,10 +118,10 @@ def replay(
     else:
         typer.echo(_summary(report, dry_run=dry_run))
     if report.misplaced is not None:
-        rows, first, last = report.misplaced
+        rows, first, _ = report.misplaced
         err.print(
-            f"{rows:,} rows of silver break rules of today; a replay leaves them there: "
-            f"lakehouse backfill {stream} --from {first} --to {last}",
+            f"{rows:,} rows of silver break rules of today, and stay there until silver is rebuilt: "
+            f"lakehouse replay {stream} --from {first}",
             style="yellow",
             markup=False,
             soft_wrap=True,
