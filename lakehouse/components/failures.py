@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, Stop
 
 FAILURE_TAG = "lakehouse/failure"
 RETRYABLE_TAG = "lakehouse/retryable"
@@ -39,5 +39,6 @@ def typed_failures(context: dg.AssetExecutionContext | dg.OpExecutionContext) ->
 
 
 def runbook(code: str) -> str:
-    """Path of the runbook for an error code."""
-    return f"docs/runbooks/{code}.md"
+    """Path of the page that helps with an error code: each stop has one of its own."""
+    stops = {kind.code for kind in Stop.__subclasses__()}
+    return f"docs/runbooks/{code}.md" if code in stops else "docs/troubleshooting.md"

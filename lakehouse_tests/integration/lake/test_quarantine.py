@@ -129,7 +129,7 @@ def test_rejected_records_are_looked_at_replayed_once_and_discarded(
     assert versions(relaxed, settings) == before
 
     # The contract of today lets Boston in: five pass, one of them outdated by a row that silver has; one is discarded.
-    # A rule that a row of silver breaks is said, and left to a backfill.
+    # A rule that a row of silver breaks is said, and left to a rebuild of silver.
     unheard = Rule(name="unheard", sql=f"order_id <> '{sale(0, at=now)['order_id']}'")
     planned = command(
         relaxed.model_copy(update={"rules": [*relaxed.rules, unheard]}), monkeypatch, "replay", "--dry-run"

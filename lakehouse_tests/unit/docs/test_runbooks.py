@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse import errors
+from lakehouse.components.failures import runbook
 from lakehouse.settings import PROJECT_ROOT
 
 RUNBOOKS = PROJECT_ROOT / "docs" / "runbooks"
@@ -44,6 +45,11 @@ def test_messages_point_to_runbooks_that_exist() -> None:
     for module in (PROJECT_ROOT / "lakehouse").rglob("*.py"):
         for path in re.findall(r"docs/runbooks/\w+\.md", module.read_text(encoding="utf-8")):
             assert (PROJECT_ROOT / path).is_file(), f"{module}: {path}"
+
+
+def test_a_failed_step_names_a_page_that_exists() -> None:
+    for code in [*(kind.code for kind in stops()), errors.SetupError.code]:
+        assert (PROJECT_ROOT / runbook(code)).is_file(), code
 
 
 def _index() -> str:
