@@ -36,6 +36,9 @@ dev: setup ## Run everything with Dagster's UI and the sensors on, until Ctrl-C
 test: setup ## Run the whole test suite with the coverage gate
 	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
+test-slow: setup ## Run the fault tests that take minutes, which `make test` leaves out
+	@$(BIN)/pytest -m slow --durations=0 $(ARGS)
+
 lint: $(STAMP) ## Check style, types, layers, SQL, contracts and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

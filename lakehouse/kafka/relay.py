@@ -92,6 +92,8 @@ class _Relay:
         self._enrich = enrich
         self._group = f"lakehouse-relay-{source}-{target}"
         self._done = Relayed()
+        # Partitions of which more may be waiting on the broker.
+        self._unended: set[int] = set()
 
     def run(self, idle_seconds: float, stop: threading.Event, report: Callable[[Relayed], None]) -> Relayed:
         from confluent_kafka import Consumer, KafkaException, Producer
@@ -101,18 +103,20 @@ class _Relay:
         )
         consumer = Consumer(
             client_config(self._settings, group_id=self._group, enable_auto_commit=False)
-            | {"isolation.level": "read_committed", "auto.offset.reset": "error"}
+            | {"isolation.level": "read_committed", "auto.offset.reset": "error", "enable.partition.eof": True}
         )
         try:
             # Before the position is read: this ends what a predecessor left open, so that its position is final.
             producer.init_transactions(_TIMEOUT_SECONDS)
-            consumer.assign(self._position(consumer))
+            self._start(consumer)
             idle_since = time.monotonic()
-            while not stop.is_set() and time.monotonic() - idle_since < idle_seconds:
-                messages = consumer.consume(_BATCH_RECORDS, _BATCH_SECONDS)
+            # Idle is who has seen the end of each partition, not who is still waiting for the first answer.
+            while not stop.is_set() and (self._unended or time.monotonic() - idle_since < idle_seconds):
+                messages = self._records(consumer.consume(_BATCH_RECORDS, _BATCH_SECONDS))
                 if messages:
                     self._transaction(producer, consumer, messages)
                     report(self._done)
+                if messages or self._unended:
                     idle_since = time.monotonic()
         except KafkaException as error:
             raise self._explained(error) from error
@@ -125,10 +129,6 @@ class _Relay:
         from confluent_kafka import KafkaException
 
         passed = set_aside = 0
-        for message in messages:
-            failure = message.error()
-            if failure is not None:
-                raise KafkaException(failure)
         producer.begin_transaction()
         try:
             for message in messages:
@@ -145,11 +145,32 @@ class _Relay:
                 raise
             producer.abort_transaction(_TIMEOUT_SECONDS)
             self._done.aborts += 1
-            consumer.assign(self._position(consumer))
+            self._start(consumer)
             return
         self._done.passed += passed
         self._done.set_aside += set_aside
         self._done.commits += 1
+
+    def _start(self, consumer: "Consumer") -> None:
+        position = self._position(consumer)
+        self._unended = {part.partition for part in position}
+        consumer.assign(position)
+
+    def _records(self, messages: "list[Message]") -> "list[Message]":
+        """What is a record among what the consumer gave; the ends of partitions are noted."""
+        from confluent_kafka import KafkaError, KafkaException
+
+        records = []
+        for message in messages:
+            failure = message.error()
+            if failure is None:
+                self._unended.add(message.partition())
+                records.append(message)
+            elif failure.code() == KafkaError._PARTITION_EOF:
+                self._unended.discard(message.partition())
+            else:
+                raise KafkaException(failure)
+        return records
 
     def _produce(self, producer: "Producer", message: "Message") -> bool:
         origin = f"{message.topic()}/{message.partition()}/{message.offset()}"

@@ -13,7 +13,7 @@ import pytest
 
 from lakehouse.lake.soak.schedule import round_of
 
-pytestmark = [pytest.mark.kafka, pytest.mark.spark]
+pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
 # Two small rounds; in the second the broker is killed and two workers race.
 SEED = 3966
 

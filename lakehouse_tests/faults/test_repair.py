@@ -103,7 +103,7 @@ def test_durability_can_be_left_to_the_operating_system(
     """Every file of a commit is brought to the disk, its folders too; with `none` nothing is."""
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
-    contract, _ = filled(settings, topic_name("durable"))
+    contract, _ = filled(load_settings(LAKEHOUSE_DURABILITY="fsync"), topic_name("durable"))
     paths = LakePaths.of(settings)
     for table in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
         newest = last_commit(table)
