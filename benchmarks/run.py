@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import footprint, history, latency, throughput
+from benchmarks import footprint, history, latency, peers, throughput
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -22,7 +22,7 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "latency", "history", "memory", "start")
+PARTS = ("throughput", "peers", "latency", "history", "memory", "start")
 
 app = typer.Typer(add_completion=False)
 
@@ -70,6 +70,8 @@ def _measure(stand: Workbench, parts: list[str], start_seconds: float) -> list[F
     figures: list[Figure] = []
     if "throughput" in parts:
         figures += throughput.measure(stand)
+    if "peers" in parts:
+        figures += peers.measure(stand)
     if "latency" in parts:
         figures += latency.measure(stand)
     if "history" in parts:
