@@ -10,15 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings
 
 
-class LockBusyError(Exception):
+class LockBusyError(LakehouseError):
     """The lock was not free in time; `holder` is the process that has it, as far as it is known."""
 
-    def __init__(self, holder: str) -> None:
+    code = "LOCK_BUSY"
+    retryable = True
+
+    def __init__(self, path: Path, holder: str) -> None:
         self.holder = holder
-        super().__init__(f"held by process {holder}")
+        super().__init__(
+            f"Process {holder} holds the lock {path}.",
+            why="It writes the same tables; two at once would only hinder each other.",
+            fix="Wait for it to end, then run the same command again.",
+        )
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
                     file.seek(0)
-                    raise LockBusyError(file.read().strip() or "?") from error
+                    raise LockBusyError(path, file.read().strip() or "?") from error
                 time.sleep(0.05)
         # Who holds it is a courtesy to those who wait; a full disk must not take the lock away.
         with suppress(OSError):
