@@ -22,6 +22,7 @@ from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
+_SECONDS = 120
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 Topic = Callable[[str], str]
 
@@ -129,10 +130,8 @@ class Reader:
         self._seen[layer] = rows
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(120, marks=pytest.mark.slow)])
-def test_drains_maintenance_and_readers_at_once(
-    settings: Settings, topic_name: Topic, tmp_path: Path, seconds: float
-) -> None:
+@pytest.mark.slow
+def test_drains_maintenance_and_readers_at_once(settings: Settings, topic_name: Topic, tmp_path: Path) -> None:
     """Maintenance works from another state folder, as on another machine: no lock keeps it and merges apart."""
     contract = sales_on(settings, topic_name("busy"))
     small = settings.model_copy(update={"max_batch_rows": 10})
@@ -148,7 +147,7 @@ def test_drains_maintenance_and_readers_at_once(
     stop = threading.Event()
     reader = Reader(settings, contract)
     beside = [Beside(work, stop) for work in (maintain, reader.as_gold, reader.as_python)]
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _SECONDS
     drains = 0
     try:
         while time.monotonic() < deadline or drains < 2:

@@ -145,6 +145,7 @@ def test_killed_supervisor_leaves_services_that_the_next_up_takes_over(own):
     assert successor.pid != supervisor.pid
 
 
+@pytest.mark.slow
 def test_frozen_service_without_supervisor_is_replaced(own, monkeypatch):
     supervisor = StackFiles(own.home).supervisor()
     assert supervisor is not None
