@@ -4,7 +4,6 @@ Here: finding the gap, recording it as a batch without rows. Not here: its arith
 else skips offsets.
 """
 
-import getpass
 import uuid
 from datetime import UTC, datetime
 
@@ -13,6 +12,7 @@ from lakehouse.engine.spark import connect
 from lakehouse.kafka.offsets import TopicReader, read_topic_state
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.conflicts import again_after_conflict
+from lakehouse.lake.decisions import current_user
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan
@@ -35,7 +35,7 @@ def find_gap(contract: StreamContract, settings: Settings, *, why: str = "") -> 
         contract.name,
         known[0] if known else None,
         state,
-        who=getpass.getuser(),
+        who=current_user(),
         why=why,
         at=datetime.now(UTC),
         writer=uuid.uuid4().hex,

@@ -25,7 +25,7 @@ def start_worker(contract: StreamContract, folder: Path, *, crash_at: str = "") 
     path = folder / "contract.json"
     path.write_text(contract.model_dump_json(), encoding="utf-8")
     return subprocess.Popen(
-        [sys.executable, "-m", "lakehouse_tests.faults.worker", str(path)],
+        [sys.executable, "-m", "lakehouse.lake.soak.worker", str(path)],
         env={**os.environ, "LAKEHOUSE_CRASH_AT": crash_at, "LAKEHOUSE_MAX_BATCH_ROWS": "40"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """Records that the broker no longer has: a typed stop that names them, one command that records the loss, then on."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -12,20 +11,15 @@ from lakehouse.kafka.client import admin_client
 from lakehouse.kafka.offsets import TopicReader, read_topic_state
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import BronzeWriter
-from lakehouse.lake.drain import drain
 from lakehouse.lake.gaps import accept_gap, find_gap
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
+from lakehouse_tests.faults.story import Topic, drain_once
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-Topic = Callable[[str], str]
-
-
-def take(contract: StreamContract, settings: Settings) -> None:
-    drain(contract, settings, budget_seconds=240, idle_seconds=0)
 
 
 def delete_before(settings: Settings, topic: str, offsets: dict[int, int]) -> None:
@@ -51,14 +45,14 @@ def make_anew(settings: Settings, contract: StreamContract) -> None:
 def test_lost_offsets_are_named_recorded_once_and_counted(settings: Settings, topic_name: Topic) -> None:
     contract = sales_on(settings, topic_name("expired"))
     send(settings, contract.topic.name, [encode(sale(n)) for n in range(30)])
-    take(contract, settings)
+    drain_once(contract, settings)
     send(settings, contract.topic.name, [encode(sale(n)) for n in range(100, 160)])
     read = last_plan(LakePaths.of(settings).bronze(contract.name))
     assert read is not None
     delete_before(settings, contract.topic.name, {0: read[0].end[0] + 3, 2: read[0].end[2] + 4})
 
     with pytest.raises(ResumePointGoneError, match=rf"partition 0: {read[0].end[0]} to {read[0].end[0] + 2}"):
-        take(contract, settings)
+        drain_once(contract, settings)
     found = find_gap(contract, settings)
     assert found is not None
     assert last_plan(LakePaths.of(settings).bronze(contract.name)) == read, "looking must not write"
@@ -68,7 +62,7 @@ def test_lost_offsets_are_named_recorded_once_and_counted(settings: Settings, to
     assert accepted.gap is not None
     assert accepted.gap.offsets == 7
     assert accept_gap(contract, settings, "again") is None
-    take(contract, settings)
+    drain_once(contract, settings)
     report = verify(settings, [contract])
     assert report.findings == []
     proof = report.proofs[0]
@@ -78,7 +72,7 @@ def test_lost_offsets_are_named_recorded_once_and_counted(settings: Settings, to
 def test_records_that_go_between_plan_and_read_stop_the_batch_whole(settings: Settings, topic_name: Topic) -> None:
     contract = sales_on(settings, topic_name("expiring"))
     send(settings, contract.topic.name, [encode(sale(n)) for n in range(10)])
-    take(contract, settings)
+    drain_once(contract, settings)
     send(settings, contract.topic.name, [encode(sale(n)) for n in range(20, 50)])
     spark = connect(settings.spark_remote)
     try:
@@ -95,7 +89,7 @@ def test_records_that_go_between_plan_and_read_stop_the_batch_whole(settings: Se
     assert known is not None
     assert known[0].batch == plan.batch - 1
     accept_gap(contract, settings, "retention was too short")
-    take(contract, settings)
+    drain_once(contract, settings)
     report = verify(settings, [contract])
     assert report.findings == []
     assert (report.proofs[0].bronze, report.proofs[0].gaps) == (38, 2)
@@ -109,17 +103,17 @@ def test_a_topic_made_anew_goes_on_as_a_second_generation(settings: Settings, to
         contract.topic.name,
         [encode(sale(n, at=None, quantity=1, unit_price=2, total_price=2)) for n in range(20)],
     )
-    take(contract, settings)
+    drain_once(contract, settings)
     make_anew(settings, contract)
     again = [encode(sale(n)) for n in range(10, 40)]
     send(settings, contract.topic.name, again)
     with pytest.raises(TopicRecreatedError):
-        take(contract, settings)
+        drain_once(contract, settings)
 
     accepted = accept_gap(contract, settings, "moved to another broker")
     assert accepted is not None
     assert len(accepted.generations) == 2
-    take(contract, settings)
+    drain_once(contract, settings)
     report = verify(settings, [contract])
     assert report.findings == []
     proof = report.proofs[0]

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,19 +14,14 @@ from lakehouse.engine.crash import KAPPA_POINTS
 from lakehouse.engine.spark import connect
 from lakehouse.errors import UsageError
 from lakehouse.kafka.offsets import read_topic_state
-from lakehouse.lake.drain import drain
 from lakehouse.lake.kappa import abort, replay
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
+from lakehouse_tests.faults.story import Topic, drain_once
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-Topic = Callable[[str], str]
-
-
-def take(contract: StreamContract, settings: Settings) -> None:
-    drain(contract, settings, budget_seconds=240, idle_seconds=0)
 
 
 def stricter(contract: StreamContract) -> StreamContract:
@@ -74,7 +68,7 @@ def test_a_replay_equals_the_new_contract_whatever_happens_on_the_way(
         contract.topic.name,
         [encode(sale(n, quantity=n % 5, unit_price=1, total_price=n % 5)) for n in range(40)],
     )
-    take(contract, settings)
+    drain_once(contract, settings)
     before = verify(settings, [contract])
     assert before.findings == []
     letters = dead_letters(settings, contract)
@@ -85,7 +79,7 @@ def test_a_replay_equals_the_new_contract_whatever_happens_on_the_way(
     kill_at(new, tmp_path, first)
     # The stream goes on under the old contract, as it would while a replay runs.
     sent += send(settings, contract.topic.name, [encode(sale(n)) for n in range(100, 120)])
-    take(contract, settings)
+    drain_once(contract, settings)
     live = verify(settings, [contract])
     assert live.findings == []
     with pytest.raises(UsageError, match="--abort"):
@@ -105,7 +99,7 @@ def test_a_replay_equals_the_new_contract_whatever_happens_on_the_way(
     assert silver_rows(settings, contract, live.proofs[0].silver_version) == live.proofs[0].silver
     assert report.version > live.proofs[0].silver_version
     sent += send(settings, contract.topic.name, [encode(sale(200))])
-    take(new, settings)
+    drain_once(new, settings)
     assert verify(settings, [new]).proofs[0].bronze == sent
 
 
@@ -115,7 +109,7 @@ def test_only_dates_from_the_given_time_on_are_replaced(settings: Settings, topi
     yesterday = now - timedelta(days=1)
     values = [encode(sale(n, at=at, quantity=3, unit_price=1, total_price=3)) for n, at in ((1, yesterday), (2, now))]
     send(settings, contract.topic.name, values)
-    take(contract, settings)
+    drain_once(contract, settings)
     report = replay(stricter(contract), settings, datetime.combine(now.date(), datetime.min.time(), UTC))
     assert report.changed == [now.date().isoformat()]
     assert silver_rows(settings, contract, report.version) == 1

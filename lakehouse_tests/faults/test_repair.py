@@ -1,7 +1,6 @@
 """Files of a table damaged as power losses and careless hands do it: found before a write, named, mended."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,11 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.repair import repair
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.faults.story import Topic, drain_once
 from lakehouse_tests.faults.test_gaps import delete_before
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-Topic = Callable[[str], str]
-
-
-def take(contract: StreamContract, settings: Settings) -> None:
-    drain(contract, settings, budget_seconds=240, idle_seconds=0)
 
 
 def last_commit(table: str) -> Path:
@@ -36,14 +31,14 @@ def filled(settings: Settings, topic: str) -> tuple[StreamContract, int]:
     for first in (0, 20):
         values = [encode(sale(n)) for n in range(first, first + 25)] + [b"{"]
         sent += send(settings, contract.topic.name, values)
-        take(contract, settings)
+        drain_once(contract, settings)
     return contract, sent
 
 
 def assert_mended(contract: StreamContract, settings: Settings, sent: int) -> None:
     """A drain refuses, naming the command; the command mends; the proof holds; a second repair finds nothing."""
     with pytest.raises(LogDamagedError, match="lakehouse repair sales"):
-        take(contract, settings)
+        drain_once(contract, settings)
     assert repair(contract, settings, dry_run=True).done == []
     report = repair(contract, settings)
     assert report.found
