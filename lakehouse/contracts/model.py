@@ -72,6 +72,7 @@ class TopicSpec(_Strict):
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
 
     @property
     def dlq(self) -> str:
@@ -190,6 +191,11 @@ class StreamContract(_Strict):
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
     reconcile: list[Reconciliation] = []
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group whose offsets tell lag tools how far bronze has read."""
+        return self.topic.consumer_group or f"lakehouse-{self.name}"
 
     @property
     def field_names(self) -> list[str]:
