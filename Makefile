@@ -57,8 +57,8 @@ format: $(STAMP) ## Put Python and SQL into form
 bench: setup ## Measure throughput, latency and memory into benchmarks/results/
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: setup ## Kill workers and the broker for 20 minutes on a scratch lake, then verify
-	@$(BIN)/lakehouse prove sales --minutes 20 $(ARGS)
+soak: setup ## Kill workers and the broker over 1,000 batches or an hour on a scratch lake, then verify
+	@$(BIN)/lakehouse prove sales --batches 1000 --minutes 60 $(ARGS)
 
 docs: setup ## Build the static catalogue of gold
 	@$(BIN)/lakehouse gold docs
