@@ -183,3 +183,16 @@ class GoldBuildError(LakehouseError):
     """dbt could not build gold; what was published before stays readable."""
 
     code = "GOLD_BUILD_FAILED"
+
+
+class SourceMissingError(LakehouseError):
+    """A batch pipeline's source has nothing for a window yet; it may come, so the step is tried again."""
+
+    code = "SOURCE_MISSING"
+    retryable = True
+
+
+class CheckFailedError(LakehouseError):
+    """A blocking check of a batch pipeline failed; the steps after it were not run."""
+
+    code = "CHECK_FAILED"

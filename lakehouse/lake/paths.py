@@ -33,6 +33,10 @@ class LakePaths:
         """Rejected records with their reasons."""
         return f"{self.root}/replay/{stream}/quarantine" if self.rebuilt else f"{self.root}/quarantine/{stream}"
 
+    def batch(self, pipeline: str, step: str) -> str:
+        """Rows of one step of a batch pipeline."""
+        return f"{self.root}/batch/{pipeline}/{step}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
