@@ -53,6 +53,26 @@ class LakePaths:
         return f"{self.root}/ops/decisions"
 
     @property
+    def quality_results(self) -> str:
+        """Results of every check: validations, Dagster's asset checks, dbt tests."""
+        return f"{self.root}/quality/results"
+
+    @property
+    def quality_statistics(self) -> str:
+        """Figures per stream and hour, from which anomaly checks learn what is usual."""
+        return f"{self.root}/quality/statistics"
+
+    @property
+    def reports(self) -> Path:
+        """Dated quality reports and exports, as files for people."""
+        return Path(self.root) / "reports"
+
+    @property
+    def audit(self) -> str:
+        """What users and the system did, out of Dagster's event log."""
+        return f"{self.root}/ops/audit"
+
+    @property
     def identity(self) -> Path:
         """The file that carries the lake's id."""
         return Path(self.root) / "_lakehouse.json"
