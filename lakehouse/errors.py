@@ -185,6 +185,19 @@ class GoldBuildError(LakehouseError):
     code = "GOLD_BUILD_FAILED"
 
 
+class SourceMissingError(LakehouseError):
+    """A batch pipeline's source has nothing for a window yet; it may come, so the step is tried again."""
+
+    code = "SOURCE_MISSING"
+    retryable = True
+
+
+class CheckFailedError(LakehouseError):
+    """A blocking check of a batch pipeline failed; the steps after it were not run."""
+
+    code = "CHECK_FAILED"
+
+
 class CircuitOpenError(LakehouseError):
     """A service failed too often in a row and is left alone for a while; it was not called."""
 

@@ -1,10 +1,10 @@
 """`lakehouse produce`: send simulated sales, the rows of CSV files, or what other sources hold, to a topic.
 
-Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
+Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
+(`cli.produce_user_events`).
 """
 
 import random
-import time
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,15 +15,17 @@ from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files, api, market.")
-
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
 _CHECKED_EVENTS = 200
+
+app.command("user_events")(user_events)
 app.command()(api)
 app.command()(market)
 
@@ -68,7 +70,7 @@ def sales(
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     generator = SalesGenerator(
-        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, now=clock(start, end, count) or time.time
+        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
     _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
     state = read_topic_state(options.settings, options.topic)

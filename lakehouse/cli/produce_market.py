@@ -78,8 +78,8 @@ def market(
         if recording is not None:
             ticks = _until(stop, paced(Recording(recording), None if burst else speed, sleep=stop.wait))
         elif source == "simulator":
-            now = clock(start, end, count) or time.time
-            ticks = iter(MarketSimulator(seed=seed, now=now, symbols=wanted or SYMBOLS))
+            times = {"now": time.time, **clock(start, end, count)}
+            ticks = iter(MarketSimulator(seed=seed, symbols=wanted or SYMBOLS, **times))
             step = 0 if burst else options.interval
         else:
             ticks = _polled(source, options.settings, wanted, options.interval, stop)

@@ -22,21 +22,21 @@ Section = Annotated[str, typer.Option("--profile", help="Section of the --config
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
 
 
-def clock(start: str | None, end: str | None, count: int | None) -> "Now | None":
-    """Times spread evenly from --from to --to; None when neither is given.
+def clock(start: str | None, end: str | None, count: int | None) -> "dict[str, Now]":
+    """What --from, --to and --count say about a generator's times: nothing, or its argument `now`.
 
     Raises:
         UsageError: when they are no times, or do not fit together.
     """
     if start is None and end is None:
-        return None
+        return {}
     from lakehouse.sources.sales import spread_over
 
     if start is None:
         raise UsageError("--to needs --from.")
     first = _moment("--from", start)
     last = _moment("--to", end) if end else datetime.now(UTC)
-    return spread_over(first, last, count or 0)
+    return {"now": spread_over(first, last, count or 0)}
 
 
 def one_line(text: str) -> None:

@@ -7,6 +7,8 @@ with event_dates as (
     select event_date from {{ ref('fct_market_bar') }}
     union all
     select report_date from {{ ref('fct_covid_publication') }}
+    union all
+    select event_date from {{ ref('user_events_daily') }}
 ),
 
 bounds as (
