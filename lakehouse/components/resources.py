@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
     from lakehouse.lake.standing import BronzeFacts, FailingDay
+    from lakehouse.sources.landing import LandingReport
 
 
 class LakeResource(dg.ConfigurableResource[Any]):
@@ -96,6 +97,21 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake import standing
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
+
+    def landed(self) -> dict[str, str]:
+        """For each stream with whole files in its landing folder, the files' position."""
+        from lakehouse.contracts.load import load_streams
+        from lakehouse.sources import landing
+
+        settings = self.settings()
+        found = {stream: landing.landed(settings, stream) for stream in load_streams()}
+        return {stream: landing.position(paths) for stream, paths in found.items() if paths}
+
+    def send_landed(self, contract: StreamContract) -> "LandingReport":
+        """Send what is new in the stream's landing folder."""
+        from lakehouse.sources import landing
+
+        return landing.send_landed(self.settings(), contract)
 
     def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
         """Compact and vacuum the stream's tables."""

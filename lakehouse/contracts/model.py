@@ -84,6 +84,14 @@ class TopicSpec(_Strict):
         return f"{self.name}.dlq"
 
 
+class Upstream(_Strict):
+    """A system outside that fills the topic. `family` is what kind of system it is."""
+
+    name: Name
+    family: Literal["api", "database", "file", "queue", "device", "simulator"]
+    description: str = Field(min_length=3)
+
+
 class FieldSpec(_Strict):
     """One column of silver.
 
@@ -188,6 +196,7 @@ class StreamContract(_Strict):
     name: Name
     description: str = Field(min_length=3)
     topic: TopicSpec
+    upstream: list[Upstream] = []
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
     event_time: str
@@ -229,6 +238,7 @@ class StreamContract(_Strict):
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
+        problems += _duplicates("upstream", [source.name for source in self.upstream])
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
         reserved = [name for name in names if name == "event_date"]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
