@@ -16,6 +16,7 @@ from lakehouse.lake.bronze import midnight, today
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.drain import drain
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import current_version, last_plan, merged_through
@@ -54,7 +55,8 @@ def rebuild_silver(
     try:
         ensure_tables(spark, contract, paths)
         for day in days:
-            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+            lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
+            with lock, settled(settings, paths.silver(contract.name)):
                 done.append(_rebuild_day(spark, contract, paths, day))
             report(done[-1])
     finally:
