@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         ge=168,
         le=2160,
     )
+    incident_handlers: str = Field(
+        "",
+        alias="LAKEHOUSE_INCIDENT_HANDLERS",
+        description="Functions that are told about failed runs and late windows: module:function, comma-separated.",
+    )
     crash_at: str | None = Field(
         None,
         alias="LAKEHOUSE_CRASH_AT",

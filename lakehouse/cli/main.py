@@ -34,7 +34,7 @@ COMMANDS: dict[str, _Entry] = {
     "health": _Entry("lakehouse.cli.health", "Is it well now? Kafka, Spark, lake, gold, Dagster."),
     "demo": _Entry("lakehouse.cli.demo", "Send 50,000 events, pull the plug, prove that nothing was lost."),
     "dev": _Entry("lakehouse.cli.dev", "Run everything with Dagster's UI and sensors on, until Ctrl-C."),
-    "produce": _Entry("lakehouse.cli.produce", "Send events: sales, files."),
+    "produce": _Entry("lakehouse.cli.produce", "Send events: sales, user_events, files."),
     "relay": _Entry("lakehouse.cli.relay", "Pass records from one topic to another, exactly once."),
     "topics": _Entry("lakehouse.cli.topics", "Create, list and describe topics from the contracts."),
     "streams": _Entry("lakehouse.cli.streams", "List streams; make a new one from a sample."),
@@ -51,6 +51,8 @@ COMMANDS: dict[str, _Entry] = {
     "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),
     "trace": _Entry("lakehouse.cli.trace", "Where a record came from and where it went; and back from a mart."),
     "prove": _Entry("lakehouse.cli.prove", "Kill workers and broker at random on a scratch lake, then verify."),
+    "tune": _Entry("lakehouse.cli.tune", "Sizes of topics, executors and partitions: what to change."),
+    "dq": _Entry("lakehouse.cli.dq", "Data quality: validate, profile, report, export."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }

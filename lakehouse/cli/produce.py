@@ -1,6 +1,7 @@
-"""`lakehouse produce`: send simulated sales, or the rows of CSV files, to a topic.
+"""`lakehouse produce`: send simulated sales, simulated user events, or the rows of CSV files, to a topic.
 
-Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
+Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
+(`cli.produce_user_events`).
 """
 
 import random
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, user_events, files.")
+app.command("user_events")(user_events)
 
 _CHECKED_EVENTS = 200
 
@@ -69,7 +72,7 @@ def sales(
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     generator = SalesGenerator(
-        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **_clock(start, end, count)
+        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
     _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
     state = read_topic_state(options.settings, options.topic)
@@ -180,7 +183,8 @@ def files(
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _clock(start: str | None, end: str | None, count: int | None) -> dict[str, Any]:
+def clock(start: str | None, end: str | None, count: int | None) -> dict[str, Any]:
+    """What `--from`, `--to` and `--count` say about a generator's times: nothing, or its argument `now`."""
     if start is None and end is None:
         return {}
     from lakehouse.sources.sales import spread_over

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lakehouse.lake.batch.report import StepReport
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
     from lakehouse.lake.maintenance import TableReport
@@ -111,3 +114,15 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+
+    def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
+        """Run one step of one window of a batch pipeline."""
+        from lakehouse.lake.batch import run
+
+        return run.run_step(pipeline, step, partition, self.settings())
+
+    def report_incident(self, incident: Incident) -> list[Exception]:
+        """Write an incident down and tell the handlers; returns what failing handlers raised."""
+        from lakehouse.lake import incidents
+
+        return incidents.report_incident(incident, self.settings())

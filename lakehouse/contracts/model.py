@@ -65,13 +65,17 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names."""
+    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names.
+
+    Records with an equal `key_field` land on one partition; without it the stream's key is taken.
+    """
 
     name: str = Field(pattern=TOPIC_NAME)
     partitions: int = Field(6, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
 
     @property
     def dlq(self) -> str:
@@ -82,7 +86,8 @@ class TopicSpec(_Strict):
 class FieldSpec(_Strict):
     """One column of silver.
 
-    `source` is the JSON key when it differs from the name. `parse` is a Spark SQL expression over `value`, the raw text
+    `source` is the JSON key when it differs from the name; `aliases` are further keys for the same thing, asked in this
+    order when the first is missing. `parse` is a Spark SQL expression over `value`, the raw text
     of that key, whose result is cast to the type. `derive` is an expression over the other fields: the column is not in
     the event. A field that is not `nullable` rejects rows in which it is missing.
     """
@@ -93,19 +98,25 @@ class FieldSpec(_Strict):
     nullable: bool = False
     pii: bool = False
     source: str | None = None
+    aliases: list[str] = []
     parse: str | None = None
     derive: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "FieldSpec":
-        if self.derive is not None and (self.parse is not None or self.source is not None):
-            raise ValueError(f"field {self.name}: a derived field has neither source nor parse")
+        if self.derive is not None and (self.parse is not None or self.source is not None or self.aliases):
+            raise ValueError(f"field {self.name}: a derived field has neither source nor aliases nor parse")
         return self
 
     @property
     def key(self) -> str:
         """The JSON key that carries this field."""
         return self.source or self.name
+
+    @property
+    def keys(self) -> list[str]:
+        """Every JSON key that may carry this field, the most wanted first."""
+        return list(dict.fromkeys([self.key, *self.aliases]))
 
 
 class Rule(_Strict):
@@ -220,6 +231,7 @@ class StreamContract(_Strict):
             ("key", self.key),
             ("partition_by", self.partition_by),
             ("unique", self.unique),
+            ("topic.key_field", [self.topic.key_field] if self.topic.key_field else []),
         ):
             problems += [
                 f"{label}: {column} is no field; allowed: {', '.join(names)}"

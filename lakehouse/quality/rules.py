@@ -76,7 +76,7 @@ def _type_conditions(contract: StreamContract) -> list[Condition]:
         if field.derive is not None or field.type == "string":
             continue
         name = f"`{field.name}`"
-        holds = f"{name} IS NOT NULL OR _raw IS NULL OR _raw[{quote(field.key)}] IS NULL"
+        holds = f"{name} IS NOT NULL OR _raw IS NULL OR {_raw_text(field)} IS NULL"
         if field.type == "double":
             holds = f"({holds}) AND ({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))"
         conditions.append(Condition(f"{field.name}_type", f"({holds})", "error", f"{field.name} is a {field.type}."))
@@ -96,7 +96,13 @@ def _is_there(field: FieldSpec) -> str:
     there = f"`{field.name}` IS NOT NULL"
     if field.derive is not None or field.type == "string":
         return there
-    return f"{there} OR (_raw IS NOT NULL AND _raw[{quote(field.key)}] IS NOT NULL)"
+    return f"{there} OR (_raw IS NOT NULL AND {_raw_text(field)} IS NOT NULL)"
+
+
+def _raw_text(field: FieldSpec) -> str:
+    """SQL: the text that the event has for this field, under whichever of its keys."""
+    texts = [f"_raw[{quote(key)}]" for key in field.keys]
+    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
 
 def _time_conditions(contract: StreamContract) -> list[Condition]:

@@ -104,7 +104,7 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
         "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')) AS _event",
         "json_object_keys(_text) AS _keys",
     )
-    known = sorted({field.key for field in own})
+    known = sorted({key for field in own for key in field.keys})
     in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
     all_known = ", ".join(quote(key) for key in known)
     unreadable = (
@@ -133,7 +133,7 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
 def _has_unparsed(own: list[FieldSpec]) -> str:
     """SQL: some field with a `parse` expression came out null although its text is there."""
     parts = [
-        f"(_event.{_tick(field.key)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
         for field in own
         if field.parse is not None
     ]
@@ -144,8 +144,9 @@ def _parse_schema(own: list[FieldSpec]) -> str:
     """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
     types: dict[str, str] = {}
     for field in own:
-        is_text = field.parse is not None or field.key in types
-        types[field.key] = "string" if is_text else spark_type(field)
+        for key in field.keys:
+            is_text = field.parse is not None or key in types
+            types[key] = "string" if is_text else spark_type(field)
     columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
     return f"{columns}, `_corrupt` string"
 
@@ -153,14 +154,23 @@ def _parse_schema(own: list[FieldSpec]) -> str:
 def _field_expression(field: FieldSpec) -> str:
     if field.parse is not None:
         return f"{_parse_expression(field)} AS `{field.name}`"
-    return f"cast(_event.{_tick(field.key)} AS {spark_type(field)}) AS `{field.name}`"
+    casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
+    return f"{_first_of(casts)} AS `{field.name}`"
 
 
 def _parse_expression(field: FieldSpec) -> str:
     """The field's own expression with the raw text bound to `value`."""
-    text = f"_event.{_tick(field.key)}"
-    bound = f"element_at(transform(array({text}), value -> {field.parse}), 1)"
+    bound = f"element_at(transform(array({_text(field)}), value -> {field.parse}), 1)"
     return f"try_cast({bound} AS {spark_type(field)})"
+
+
+def _text(field: FieldSpec) -> str:
+    """The raw text of a field with a `parse` expression, from the first of its keys that is there."""
+    return _first_of([f"_event.{_tick(key)}" for key in field.keys])
+
+
+def _first_of(expressions: list[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
 
 
 def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":

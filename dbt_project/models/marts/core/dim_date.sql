@@ -3,6 +3,8 @@ with event_dates as (
     select event_date from {{ ref('fct_sales') }}
     union all
     select event_date from {{ ref('fct_retail_sales') }}
+    union all
+    select event_date from {{ ref('user_events_daily') }}
 ),
 
 bounds as (
