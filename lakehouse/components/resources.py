@@ -85,11 +85,11 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.failing_days(contract, self.settings())
 
-    def keys_on_two_dates(self, contract: StreamContract) -> int:
-        """Keys that silver holds under more than one event date."""
+    def keys_held_twice(self, contract: StreamContract) -> int:
+        """Keys that silver holds in more than one row."""
         from lakehouse.lake import standing
 
-        return standing.keys_on_two_dates(contract, self.settings())
+        return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
