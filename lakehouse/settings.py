@@ -152,6 +152,12 @@ class Settings(BaseSettings):
     max_batch_rows: int = Field(
         500_000, alias="LAKEHOUSE_MAX_BATCH_ROWS", description="Rows in one micro-batch, at most.", ge=1
     )
+    view_store: str = Field(
+        "duckdb",
+        alias="LAKEHOUSE_VIEW_STORE",
+        description="Where real-time views are kept: duckdb (a file below the state folder) or redis://host:port/db.",
+        pattern=r"^(duckdb|rediss?://\S+)$",
+    )
     durability: Literal["fsync", "none"] = Field(
         "fsync",
         alias="LAKEHOUSE_DURABILITY",

@@ -52,7 +52,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
     for path in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
         _require_memory(path)
     with spark_errors():
-        _create(
+        create_table(
             spark,
             paths.bronze(contract.name),
             BRONZE_COLUMNS,
@@ -60,7 +60,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             # Statistics on payloads would cost time and copy personal data into the log.
             "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
         )
-        _create(
+        create_table(
             spark,
             paths.quarantine(contract.name),
             QUARANTINE_COLUMNS,
@@ -72,7 +72,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             _evolve(spark, contract, silver)
             return
         columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
-        _create(
+        create_table(
             spark,
             silver,
             columns,
@@ -96,7 +96,8 @@ def _stats_columns(contract: StreamContract) -> str:
     return ",".join([*(name for name in public if name not in contract.partition_by), "_batch"])
 
 
-def _create(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
+def create_table(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
+    """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
     if table_exists(path):
         return
     partitioned = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
