@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     kafka_ssl_key_password: SecretStr | None = Field(
         None, alias="KAFKA_SSL_KEY_PASSWORD", description="Password of the private key; never shown."
     )
+    require_tls: bool = Field(
+        False,
+        alias="LAKEHOUSE_REQUIRE_TLS",
+        description="true: connections that leave this machine must be encrypted, or they are refused.",
+    )
     spark_remote: str = Field(
         "sc://127.0.0.1:15002",
         alias="SPARK_REMOTE",

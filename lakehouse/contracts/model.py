@@ -76,6 +76,7 @@ class TopicSpec(_Strict):
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
     key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
 
     @property
@@ -247,6 +248,11 @@ class StreamContract(_Strict):
     def tracked(self) -> list[str]:
         """Fields whose change makes a new version in the history."""
         return self.track or [name for name in self.field_names if name not in self.key]
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group whose offsets tell lag tools how far bronze has read."""
+        return self.topic.consumer_group or f"lakehouse-{self.name}"
 
     @property
     def field_names(self) -> list[str]:

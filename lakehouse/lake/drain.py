@@ -116,7 +116,7 @@ class _Drain:
             if known is not None:
                 # Nothing reads it back: a live member of that group, or a broker that just went away, fails no drain.
                 with suppress(LakehouseError):
-                    topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)
+                    topics.commit_group(self._contract.consumer_group, self._contract.topic.name, known[0].end)
         return DrainSummary(
             stream=self._contract.name,
             batches=self._counts["batches"],
