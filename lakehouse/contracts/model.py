@@ -203,6 +203,9 @@ class StreamContract(_Strict):
     topic: TopicSpec
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
+    poll: Duration = Field(
+        timedelta(seconds=5), description="How often the arrivals sensor looks; longer where nobody waits for the rows"
+    )
     event_time: str
     key: list[str] = Field(min_length=1)
     mode: Mode = "upsert"
