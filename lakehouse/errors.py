@@ -166,6 +166,13 @@ class RelayFencedError(Stop):
     code = "RELAY_FENCED"
 
 
+class ViewStoreError(LakehouseError):
+    """The store of real-time views does not answer; the tables that it is filled from are not concerned."""
+
+    code = "VIEW_STORE"
+    retryable = True
+
+
 class GoldMissingError(LakehouseError):
     """No gold file was published yet."""
 
