@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from lakehouse.components import LakeResource
-from lakehouse.defs.batch.definitions import batch
+from lakehouse.defs.batch.daily_agg.definitions import batch
 from lakehouse.defs.serving.definitions import serving
 from lakehouse.defs.speed.assets import SILVER
 from lakehouse.defs.speed.definitions import speed
