@@ -54,6 +54,8 @@ COMMANDS: dict[str, _Entry] = {
     "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),
     "trace": _Entry("lakehouse.cli.trace", "Where a record came from and where it went; and back from a mart."),
     "prove": _Entry("lakehouse.cli.prove", "Kill workers and broker at random on a scratch lake, then verify."),
+    "tune": _Entry("lakehouse.cli.tune", "Sizes of topics, executors and partitions: what to change."),
+    "dq": _Entry("lakehouse.cli.dq", "Data quality: validate, profile, report, export."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
     "config": _Entry("lakehouse.cli.config", "Show every setting, its value and where it comes from."),
 }

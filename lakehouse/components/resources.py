@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lakehouse.lake.batch.report import StepReport
     from lakehouse.lake.batch_views import DailyAggReport
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
@@ -86,11 +89,11 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.failing_days(contract, self.settings())
 
-    def keys_on_two_dates(self, contract: StreamContract) -> int:
-        """Keys that silver holds under more than one event date."""
+    def keys_held_twice(self, contract: StreamContract) -> int:
+        """Keys that silver holds in more than one row."""
         from lakehouse.lake import standing
 
-        return standing.keys_on_two_dates(contract, self.settings())
+        return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
@@ -143,3 +146,15 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+
+    def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
+        """Run one step of one window of a batch pipeline."""
+        from lakehouse.lake.batch import run
+
+        return run.run_step(pipeline, step, partition, self.settings())
+
+    def report_incident(self, incident: Incident) -> list[Exception]:
+        """Write an incident down and tell the handlers; returns what failing handlers raised."""
+        from lakehouse.lake import incidents
+
+        return incidents.report_incident(incident, self.settings())

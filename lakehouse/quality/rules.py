@@ -13,8 +13,11 @@ from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+UNKNOWN_OP = "unknown_op"
+NO_ROW_IMAGE = "no_row_image"
+TRUNCATED = "truncate_not_applied"
 # Every reason for which a record cannot be read at all; it is then the only one.
-UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8)
+UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8, UNKNOWN_OP, NO_ROW_IMAGE, TRUNCATED)
 # The reason of a record that passes the contract and that a person keeps out all the same.
 DISCARDED = "discarded"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
@@ -44,6 +47,13 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
             if rule.severity == "error"
         ),
     ]
+
+
+def key_conditions(contract: StreamContract) -> list[Condition]:
+    """What a deleted row must meet: its key is there and of its type, its time is possible. It has nothing else."""
+    of_key = {f"{name}_{kind}" for name in contract.key for kind in ("type", "present")}
+    implied = [*_type_conditions(contract), *_presence_conditions(contract)]
+    return [*(condition for condition in implied if condition.name in of_key), *_time_conditions(contract)]
 
 
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
