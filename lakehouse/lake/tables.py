@@ -98,7 +98,7 @@ def _create(spark: "SparkSession", path: str, columns: str, partitions: list[str
         return
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta "
-        f"PARTITIONED BY ({', '.join(partitions)}) TBLPROPERTIES ({properties}, {_KEEP_LOG})"
+        f"PARTITIONED BY ({', '.join(f'`{name}`' for name in partitions)}) TBLPROPERTIES ({properties}, {_KEEP_LOG})"
     ).collect()
 
 
