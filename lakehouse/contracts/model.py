@@ -8,7 +8,16 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
@@ -78,6 +87,13 @@ class TopicSpec(_Strict):
     config: dict[str, str] = {}
     consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
     key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
+
+    @field_validator("name")
+    @classmethod
+    def _no_folder(cls, name: str) -> str:
+        if name in {".", ".."}:
+            raise ValueError(f"{name!r} is no topic name: Kafka refuses it")
+        return name
 
     @property
     def dlq(self) -> str:
@@ -198,8 +214,8 @@ class Reconciliation(_Strict):
     """A gold table whose totals must equal silver's: group columns (gold: silver SQL) and totals (gold: silver SQL)."""
 
     table: Name
-    by: dict[str, str] = {}
-    totals: dict[str, str] = Field(min_length=1)
+    by: dict[Name, str] = {}
+    totals: dict[Name, str] = Field(min_length=1)
     where: str = "true"
 
 
