@@ -18,13 +18,18 @@ from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from lakehouse.lake.batch.report import StepReport
+    from lakehouse.lake.batch_views import DailyAggReport
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.monitoring import StreamState
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.speed.run import SpeedSummary
+    from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
+    from lakehouse.sources.landing import LandingReport
 
 
 class LakeResource(dg.ConfigurableResource[Any]):
@@ -86,17 +91,32 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.failing_days(contract, self.settings())
 
-    def keys_on_two_dates(self, contract: StreamContract) -> int:
-        """Keys that silver holds under more than one event date."""
+    def keys_held_twice(self, contract: StreamContract) -> int:
+        """Keys that silver holds in more than one row."""
         from lakehouse.lake import standing
 
-        return standing.keys_on_two_dates(contract, self.settings())
+        return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
         from lakehouse.lake import standing
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
+
+    def landed(self) -> dict[str, str]:
+        """For each stream with whole files in its landing folder, the files' position."""
+        from lakehouse.contracts.load import load_streams
+        from lakehouse.sources import landing
+
+        settings = self.settings()
+        found = {stream: landing.landed(settings, stream) for stream in load_streams()}
+        return {stream: landing.position(paths) for stream, paths in found.items() if paths}
+
+    def send_landed(self, contract: StreamContract) -> "LandingReport":
+        """Send what is new in the stream's landing folder."""
+        from lakehouse.sources import landing
+
+        return landing.send_landed(self.settings(), contract)
 
     def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
         """Compact and vacuum the stream's tables."""
@@ -109,6 +129,34 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake import maintenance
 
         return maintenance.maintain_events(self.settings())
+
+    def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
+        """Bring windows, sessions and the real-time views of user events up to silver."""
+        from lakehouse.lake.batch_views import record_of
+        from lakehouse.lake.paths import LakePaths
+        from lakehouse.lake.speed import run
+
+        settings = self.settings()
+        record = record_of(LakePaths.of(settings))
+        return run.advance(settings, keep_from=record.boundary if record else None, report=report)
+
+    def build_daily_agg(self, days: list[date]) -> "DailyAggReport":
+        """Compute these days of the batch view from silver."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.build_daily_agg(self.settings(), days)
+
+    def stale_batch_days(self) -> list[date]:
+        """Settled days that the batch view lacks, or whose silver changed since."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.stale_days(self.settings())
+
+    def publish_kpis(self) -> "KpiPage":
+        """Read the serving view and write the live page of key figures."""
+        from lakehouse.lake import kpi_page
+
+        return kpi_page.publish_kpis(self.settings())
 
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""

@@ -64,9 +64,11 @@ def test_every_stream_reaches_gold(definitions: dg.Definitions) -> None:
 
 def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(definitions: dg.Definitions) -> None:
     sensors = definitions.get_repository_def().sensor_defs
-    assert {f"{stream}_arrivals" for stream in load_streams()} | {"dbt_automation", "failed_runs"} <= {
-        sensor.name for sensor in sensors
-    }
+    assert {f"{stream}_arrivals" for stream in load_streams()} | {
+        "dbt_automation",
+        "speed_automation",
+        "failed_runs",
+    } <= {sensor.name for sensor in sensors}
     off = {sensor.name for sensor in sensors if sensor.default_status != dg.DefaultSensorStatus.RUNNING}
     pipelines = load_pipelines().values()
     catching_up = {f"{pipeline.name}_catch_up" for pipeline in pipelines if pipeline.catchup}
