@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lakehouse.lake.gold import GoldBuild
     from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
+    from lakehouse.lake.monitoring import StreamState
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
     from lakehouse.lake.speed.run import SpeedSummary
@@ -168,6 +169,20 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake.batch import run
 
         return run.run_step(pipeline, step, partition, self.settings())
+
+    def nothing_new(self, pipeline: PipelineContract, partition: str) -> str:
+        """Why a run of this window would find nothing; empty when it may find something. Needs no Spark."""
+        from lakehouse.contracts.window import window_of
+        from lakehouse.lake.batch import news
+
+        window = window_of(pipeline.cadence, partition, pipeline.start)
+        return news.nothing_new(pipeline, window, self.settings())
+
+    def observe_streams(self, streams: list[StreamContract]) -> "list[StreamState]":
+        """How every stream stands: lag, ages; also written as facts."""
+        from lakehouse.lake import monitoring
+
+        return monitoring.observe(streams, self.settings())
 
     def report_incident(self, incident: Incident) -> list[Exception]:
         """Write an incident down and tell the handlers; returns what failing handlers raised."""
