@@ -1,0 +1,34 @@
+"""Topics that a test of ours made for itself, and their removal. Here: only names with our prefix. Not here: others."""
+
+import uuid
+
+from lakehouse.errors import UsageError
+from lakehouse.kafka.client import admin_client
+from lakehouse.settings import Settings
+
+PREFIX = "loadtest-"
+
+
+def scratch_name() -> str:
+    """A topic name that nobody else uses."""
+    return f"{PREFIX}{uuid.uuid4().hex[:12]}"
+
+
+def delete_scratch(settings: Settings, names: list[str]) -> None:
+    """Delete topics that `scratch_name` named; missing ones are no trouble.
+
+    Raises:
+        UsageError: for any other topic; nothing is deleted then.
+        BrokerUnreachableError: no broker answers.
+    """
+    foreign = [name for name in names if not name.startswith(PREFIX)]
+    if foreign:
+        raise UsageError(f"{foreign[0]} is no scratch topic; nothing was deleted.")
+    from confluent_kafka import KafkaException
+
+    for future in admin_client(settings).delete_topics(names, operation_timeout=10).values():
+        try:
+            future.result()
+        except KafkaException:
+            # Not there, or not to be deleted here: its retention removes what it holds.
+            continue
