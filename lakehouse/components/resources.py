@@ -4,34 +4,34 @@ Here: delegation, with imports inside the methods so that loading the definition
 Tests swap it through `build_defs(resources={"lake": …})`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lakehouse.components.watching import Watching
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.audit import Action
+    from lakehouse.lake.batch.report import StepReport
+    from lakehouse.lake.batch_views import DailyAggReport
     from lakehouse.lake.checks import RuleResult
-    from lakehouse.lake.exports import Export
     from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.progress import Backlog
-    from lakehouse.lake.quality.hourly import Written
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.speed.run import SpeedSummary
+    from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
-    from lakehouse.ops.notify.dispatch import Delivery
-    from lakehouse.ops.samples import Sample
-    from lakehouse.quality.profile import ColumnProfile
-    from lakehouse.quality.results import CheckResult
 
 
-class LakeResource(dg.ConfigurableResource[Any]):
+class LakeResource(Watching, dg.ConfigurableResource[Any]):
     """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
 
     def settings(self) -> Settings:
@@ -90,11 +90,11 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.failing_days(contract, self.settings())
 
-    def keys_on_two_dates(self, contract: StreamContract) -> int:
-        """Keys that silver holds under more than one event date."""
+    def keys_held_twice(self, contract: StreamContract) -> int:
+        """Keys that silver holds in more than one row."""
         from lakehouse.lake import standing
 
-        return standing.keys_on_two_dates(contract, self.settings())
+        return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
@@ -114,99 +114,48 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return maintenance.maintain_events(self.settings())
 
+    def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
+        """Bring windows, sessions and the real-time views of user events up to silver."""
+        from lakehouse.lake.batch_views import record_of
+        from lakehouse.lake.paths import LakePaths
+        from lakehouse.lake.speed import run
+
+        settings = self.settings()
+        record = record_of(LakePaths.of(settings))
+        return run.advance(settings, keep_from=record.boundary if record else None, report=report)
+
+    def build_daily_agg(self, days: list[date]) -> "DailyAggReport":
+        """Compute these days of the batch view from silver."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.build_daily_agg(self.settings(), days)
+
+    def stale_batch_days(self) -> list[date]:
+        """Settled days that the batch view lacks, or whose silver changed since."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.stale_days(self.settings())
+
+    def publish_kpis(self) -> "KpiPage":
+        """Read the serving view and write the live page of key figures."""
+        from lakehouse.lake import kpi_page
+
+        return kpi_page.publish_kpis(self.settings())
+
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
 
-    def profile(self, contract: StreamContract, days: list[date]) -> "list[ColumnProfile]":
-        """What silver's columns hold on these event dates; never personal fields."""
-        from lakehouse.lake.quality import profiles
+    def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
+        """Run one step of one window of a batch pipeline."""
+        from lakehouse.lake.batch import run
 
-        return profiles.profile(contract, self.settings(), days)
+        return run.run_step(pipeline, step, partition, self.settings())
 
-    def check_quality(self, contracts: Mapping[str, StreamContract], *, run: str, now: datetime) -> "list[CheckResult]":
-        """Validate every table on the recent days, judge what is unusual, keep the results."""
-        from lakehouse.lake.quality import hourly
+    def report_incident(self, incident: Incident) -> list[Exception]:
+        """Write an incident down and tell the handlers; returns what failing handlers raised."""
+        from lakehouse.lake import incidents
 
-        days = hourly.recent_days(now)
-        return hourly.check_lake(contracts.values(), self.settings(), days=days, now=now, run=run)
-
-    def report_quality(self, contracts: Mapping[str, StreamContract], *, run: str, now: datetime) -> "Written":
-        """Write the dated report of a run."""
-        from lakehouse.lake.quality import hourly
-
-        settings, days = self.settings(), hourly.recent_days(now)
-        results = hourly.results_of_run(settings, run, now.date())
-        return hourly.write_report(
-            hourly.report_of(results, contracts, settings, days=days, now=now, run=run), settings
-        )
-
-    def alert_quality(self, *, run: str, now: datetime) -> int:
-        """Send an alert for each result of a run that is wrong."""
-        from lakehouse.lake.quality import alerting, hourly
-
-        settings = self.settings()
-        return alerting.send_alerts(hourly.results_of_run(settings, run, now.date()), settings)
-
-    def unusual(self, contract: StreamContract) -> "list[CheckResult]":
-        """Volume, distribution and freshness against their history."""
-        from lakehouse.lake.quality import unusual
-
-        return unusual.look(contract, self.settings())
-
-    def keep_results(self, results: "Sequence[CheckResult]") -> int:
-        """Add results of checks to the table; returns how many were new."""
-        from lakehouse.lake.paths import LakePaths
-        from lakehouse.lake.quality import store
-
-        return store.write_results(LakePaths.of(self.settings()), results)
-
-    def send_alerts(self, results: "Sequence[CheckResult]") -> int:
-        """Send an alert for each result that is wrong."""
-        from lakehouse.lake.quality import alerting
-
-        return alerting.send_alerts(results, self.settings())
-
-    def sample(self, contracts: Mapping[str, StreamContract], *, now: datetime) -> "list[Sample]":
-        """Figures of machine, pipeline and data quality."""
-        from lakehouse.lake import metrics
-
-        return metrics.sample_all(contracts.values(), self.settings(), now=now)
-
-    def write_textfile(self, samples: "Iterable[Sample]") -> Path:
-        """Write the figures for Prometheus and return the file."""
-        from lakehouse.ops import prometheus
-
-        path = self.settings().home / "metrics" / "lakehouse.prom"
-        prometheus.write_textfile(samples, path)
-        return path
-
-    def publish_metrics(self, samples: "Sequence[Sample]") -> int:
-        """Send the figures to the topic system-metrics."""
-        from lakehouse.lake import outbox
-        from lakehouse.ops.host import host_name
-
-        events = [sample.as_event(host_name()) for sample in samples]
-        return outbox.send(outbox.METRICS_STREAM, "sample_id", events, self.settings())
-
-    def raise_alarms(self, samples: "Iterable[Sample]", *, is_everything: bool) -> "list[Delivery]":
-        """Tell people about what is too much."""
-        from lakehouse.lake import alarms
-
-        return alarms.raise_alarms(samples, self.settings(), is_everything=is_everything)
-
-    def audit(self, actions: "Sequence[Action]", *, now: datetime) -> int:
-        """Add these actions and those of the lake's own tables to the audit table."""
-        from lakehouse.lake import audit
-        from lakehouse.lake.paths import LakePaths
-
-        paths = LakePaths.of(self.settings())
-        return audit.record(paths, [*actions, *audit.lake_actions(paths, now=now)])
-
-    def export_gold(self) -> "Export":
-        """Write gold's daily tables as dated files."""
-        from lakehouse.lake import exports
-
-        return exports.export_gold(self.settings())
+        return incidents.report_incident(incident, self.settings())

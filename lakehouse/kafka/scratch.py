@@ -3,7 +3,7 @@
 import uuid
 
 from lakehouse.errors import UsageError
-from lakehouse.kafka.client import admin_client
+from lakehouse.kafka.client import admin_client, translate
 from lakehouse.settings import Settings
 
 PREFIX = "loadtest-"
@@ -24,11 +24,13 @@ def delete_scratch(settings: Settings, names: list[str]) -> None:
     foreign = [name for name in names if not name.startswith(PREFIX)]
     if foreign:
         raise UsageError(f"{foreign[0]} is no scratch topic; nothing was deleted.")
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
 
-    for future in admin_client(settings).delete_topics(names, operation_timeout=10).values():
+    # Held by a name: the answers would be lost with the client.
+    admin = admin_client(settings)
+    for name, future in admin.delete_topics(names, operation_timeout=10).items():
         try:
             future.result()
-        except KafkaException:
-            # Not there, or not to be deleted here: its retention removes what it holds.
-            continue
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise translate(error, settings, doing=f"deleting topic {name}", topic=name) from error

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.lake.locks import exclusive
-from lakehouse.ops.alerts import AlertConfig, evaluate, load_alerts
+from lakehouse.ops.alerts import Alert, AlertConfig, evaluate, load_alerts
 from lakehouse.ops.host import host_name
+from lakehouse.ops.incidents import Incident
 from lakehouse.ops.notify.channels import configured
 from lakehouse.ops.notify.dispatch import Book, Delivery, dispatch
 from lakehouse.ops.samples import Sample
@@ -47,6 +48,30 @@ def raise_alarms(
             now=now or datetime.now(UTC),
             over=over,
         )
+
+
+def tell_people(incident: Incident, settings: Settings) -> None:
+    """A handler of incidents (`LAKEHOUSE_INCIDENT_HANDLERS`): missing input and long runs go to the alert channels.
+
+    Failed runs are left out: the sensor `pipeline_failures` tells of them.
+    """
+    rule = {"upstream_missing": "pipeline_failure", "run_too_long": "long_run"}.get(incident.kind)
+    if rule is None:
+        return
+    config = load_alerts()
+    known = config.rule(rule)
+    alert = Alert(
+        rule=rule,
+        severity=known.severity,
+        summary=incident.message,
+        value=1.0,
+        bound=0.0,
+        labels={"job": incident.subject, "partition": incident.partition, "run": incident.run_id[:8]},
+        runbook=known.runbook,
+        at=incident.at,
+    )
+    with exclusive(settings.home / "alerts" / "lock", _LOCK_SECONDS):
+        dispatch([alert], config, configured(settings, host_name()), Book(book_path(settings)), now=incident.at)
 
 
 def covered_rules(config: AlertConfig, samples: Iterable[Sample]) -> list[str]:

@@ -48,12 +48,9 @@ def export_gold(settings: Settings, *, day: date | None = None, tables: list[str
 
     moment = datetime.now(UTC)
     folder = LakePaths.of(settings).reports / "exports" / f"{day or moment.date()}"
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
     rows: dict[str, int] = {}
-    build = last_build(settings)
-    with duckdb.connect(str(require_gold(settings)), read_only=True) as gold:
+    published, build = require_gold(settings), last_build(settings)
+    with duckdb.connect(str(published), read_only=True) as gold:
         listed = gold.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
         known = {row[0] for row in listed}
         wanted = tables or sorted(name for name in known if name.endswith(KPI_SUFFIX))
@@ -61,6 +58,9 @@ def export_gold(settings: Settings, *, day: date | None = None, tables: list[str
         if missing:
             shown = ", ".join(sorted(name for name in known if not name.startswith("_")))
             raise UsageError(f"Gold has no table {', '.join(missing)}.", fix=f"Tables: {shown}.")
+        draft = folder.with_name(f".{folder.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
         for name in wanted:
             for suffix, options in FORMATS.items():
                 gold.execute(f'copy "{name}" to {literal(str(draft / f"{name}.{suffix}"))} {options}')

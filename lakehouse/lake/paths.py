@@ -33,6 +33,18 @@ class LakePaths:
         """Rejected records with their reasons."""
         return f"{self.root}/replay/{stream}/quarantine" if self.rebuilt else f"{self.root}/quarantine/{stream}"
 
+    def batch(self, pipeline: str, step: str) -> str:
+        """Rows of one step of a batch pipeline."""
+        return f"{self.root}/batch/{pipeline}/{step}"
+
+    def speed(self, table: str) -> str:
+        """Results of the speed layer: windows and sessions."""
+        return f"{self.root}/speed/{table}"
+
+    def batch_view(self, name: str) -> str:
+        """Results of the batch layer, partitioned by date: `batch-views/<name>/date=<date>/…`."""
+        return f"{self.root}/batch-views/{name}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
