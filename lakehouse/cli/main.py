@@ -38,6 +38,7 @@ COMMANDS: dict[str, _Entry] = {
     "relay": _Entry("lakehouse.cli.relay", "Pass records from one topic to another, exactly once."),
     "topics": _Entry("lakehouse.cli.topics", "Create, list and describe topics from the contracts."),
     "streams": _Entry("lakehouse.cli.streams", "List streams; make a new one from a sample."),
+    "schemas": _Entry("lakehouse.cli.schemas", "Schemas of the topics: list, show, check, register."),
     "check": _Entry("lakehouse.cli.check", "Dry run of a stream: contract, rules, partitions, topic. Writes nothing."),
     "drain": _Entry("lakehouse.cli.drain", "Take a stream's backlog into bronze and silver, then stop."),
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute event dates of silver from bronze."),

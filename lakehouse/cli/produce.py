@@ -7,7 +7,7 @@ import random
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
+    from lakehouse.sources.serde import Serde
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files.")
 
@@ -24,6 +25,10 @@ _CHECKED_EVENTS = 200
 
 Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
 TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
+Form = Annotated[
+    Literal["json", "avro"] | None,
+    typer.Option("--format", help="Of the values; avro needs a schema registry. [default: the stream's]"),
+]
 Config = Annotated[Path | None, typer.Option(help="JSON or YAML file with a section per environment.")]
 Section = Annotated[str, typer.Option("--profile", help="Section of the --config file: local, msk, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
@@ -46,6 +51,7 @@ def sales(
     start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
+    form: Form = None,
     as_json: AsJson = False,
 ) -> None:
     """Send simulated sales. Command line wins over environment, over the --config file, over defaults.
@@ -76,10 +82,11 @@ def sales(
     if check:
         _check(options, seed, state.topic_id, as_json=as_json)
         return
+    serde = _serde("sales", options, form)
     sender = EventSender(options.settings, options.topic, options.client)
     with stop_on_signals() as stop:
         summary = run(
-            _messages(generator, shown=3 if verbose else 0),
+            _messages(generator, serde, shown=3 if verbose else 0),
             sender,
             interval=0 if burst else options.interval,
             count=count,
@@ -229,11 +236,24 @@ def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: boo
         raise typer.Exit(EXIT_UNHEALTHY)
 
 
-def _messages(generator: "SalesGenerator", *, shown: int) -> Any:
+def _serde(stream: str, options: "ProducerOptions", form: str | None) -> "Serde":
+    """The serializer of the stream's values; Avro registers the contract's schema first."""
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.sources.serde import serde_of
+
+    contract = load_stream(stream)
+    chosen = form or contract.topic.format
+    topic = contract.topic.model_copy(update={"name": options.topic, "format": chosen})
+    registry = Registry.required(options.settings) if chosen == "avro" else None
+    return serde_of(contract.model_copy(update={"topic": topic}), registry)
+
+
+def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any:
     for number, event in enumerate(generator):
         if number < shown:
             err.print(event.value.decode("utf-8", "replace"), markup=False, soft_wrap=True)
-        yield event.key, event.value
+        yield event.key, serde.value(event.value)
 
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:

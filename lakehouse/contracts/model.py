@@ -65,13 +65,14 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names."""
+    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names. `format`: of the values."""
 
     name: str = Field(pattern=TOPIC_NAME)
     partitions: int = Field(6, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    format: Literal["json", "avro"] = "json"
 
     @property
     def dlq(self) -> str:
@@ -93,19 +94,25 @@ class FieldSpec(_Strict):
     nullable: bool = False
     pii: bool = False
     source: str | None = None
+    aliases: list[str] = []
     parse: str | None = None
     derive: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "FieldSpec":
-        if self.derive is not None and (self.parse is not None or self.source is not None):
-            raise ValueError(f"field {self.name}: a derived field has neither source nor parse")
+        if self.derive is not None and (self.parse is not None or self.source is not None or self.aliases):
+            raise ValueError(f"field {self.name}: a derived field has neither source, aliases nor parse")
         return self
 
     @property
     def key(self) -> str:
         """The JSON key that carries this field."""
         return self.source or self.name
+
+    @property
+    def keys(self) -> list[str]:
+        """The JSON keys that may carry this field, today's first; none when it is derived."""
+        return [] if self.derive is not None else list(dict.fromkeys([self.key, *self.aliases]))
 
 
 class Rule(_Strict):
@@ -132,13 +139,18 @@ class TableRule(_Strict):
 
 
 class Evolution(_Strict):
-    """What happens to silver when the contract or the events change."""
+    """What happens to silver when the contract or the events change; see docs/schemas.md.
+
+    `add`, `widen`, `rename`, `drop`: the contract changes, and silver follows or the drain stops; under `add: stop` an
+    event with a key that the contract does not know stops the batch too. `type`: an event's value is not of its type;
+    the event goes to quarantine, or the batch stops.
+    """
 
     add: Literal["auto", "stop"] = "auto"
     widen: Literal["auto", "stop"] = "auto"
-    rename: Literal["stop"] = "stop"
+    rename: Literal["alias", "stop"] = "stop"
     drop: Literal["keep_null", "stop"] = "keep_null"
-    type: Literal["quarantine"] = "quarantine"
+    type: Literal["quarantine", "stop"] = "quarantine"
 
 
 class Freshness(_Strict):
@@ -215,6 +227,7 @@ class StreamContract(_Strict):
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
         reserved = [name for name in names if name == "event_date"]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
+        problems += _alias_problems(self.fields)
         for label, columns in (
             ("event_time", [self.event_time]),
             ("key", self.key),
@@ -249,6 +262,16 @@ class StreamContract(_Strict):
                 for name, text in texts.items():
                     found.append((f"reconcile.{i}.{part}.{name}", sql_problem(text, [*names, "event_date"])))
         return [f"{place}: {problem}" for place, problem in found if problem is not None]
+
+
+def _alias_problems(fields: list[FieldSpec]) -> list[str]:
+    """A former name that another field has today, or also claims: nobody could tell whose value it is."""
+    problems = []
+    for i, field in enumerate(fields):
+        others = [other for other in fields if other is not field]
+        taken = {name for other in others for name in (other.name, *other.keys)}
+        problems += [f"fields.{i}.aliases: {name} belongs to another field" for name in field.aliases if name in taken]
+    return problems
 
 
 def _duplicates(label: str, names: list[str]) -> list[str]:

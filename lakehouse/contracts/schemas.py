@@ -53,8 +53,9 @@ def json_schema(contract: StreamContract) -> dict[str, Any]:
         "title": contract.name,
         "description": contract.description,
         "type": "object",
-        "properties": {field.key: _json_field(field) for field in fields},
-        "required": [field.key for field in fields if not field.nullable],
+        "properties": {key: _json_field(field) for field in fields for key in field.keys},
+        # A field that goes by several keys is there under one of them; JSON Schema says no more than "may be".
+        "required": [field.key for field in fields if not field.nullable and not field.aliases],
         # Unknown keys are kept in `_rescued` unless the contract stops on them.
         "additionalProperties": contract.evolve.add == "auto",
     }
@@ -74,8 +75,9 @@ def avro_schema(contract: StreamContract) -> dict[str, Any]:
 def event_ddl(contract: StreamContract) -> str:
     """Spark DDL of the event as JSON carries it, for `from_json`; fields with a `parse` expression are raw text."""
     return ", ".join(
-        f"{_quoted(field.key)} {'STRING' if field.parse else spark_type(field.type)}"
+        f"{_quoted(key)} {'STRING' if field.parse else spark_type(field.type)}"
         for field in event_fields(contract)
+        for key in field.keys
     )
 
 
@@ -116,6 +118,8 @@ def _json_field(field: FieldSpec) -> dict[str, Any]:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = [*kinds, "null"]
     schema["description"] = field.description
+    # What JSON's own types do not tell apart.
+    schema["x-type"] = field.type
     if field.pii:
         schema["x-pii"] = True
     return schema
@@ -134,13 +138,20 @@ def _avro_field(field: FieldSpec) -> dict[str, Any]:
         }
     else:
         kind = _AVRO_TYPES[field.type]
-    name = field.key if _AVRO_NAME.match(field.key) else field.name
-    rendered: dict[str, Any] = {"name": name, "type": kind, "doc": field.description}
+    rendered: dict[str, Any] = {"name": avro_name(field), "type": kind, "doc": field.description}
     if field.nullable:
         rendered |= {"type": ["null", kind], "default": None}
+    if field.aliases:
+        # Avro reads a former name only as an alias, and only names that Avro allows.
+        rendered["aliases"] = [alias for alias in field.aliases if _AVRO_NAME.match(alias)]
     if field.pii:
         rendered["pii"] = True
     return rendered
+
+
+def avro_name(field: FieldSpec) -> str:
+    """The field's name in Avro: the key, or the column's name when the key is no Avro name."""
+    return field.key if _AVRO_NAME.match(field.key) else field.name
 
 
 def _quoted(name: str) -> str:

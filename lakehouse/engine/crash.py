@@ -18,7 +18,16 @@ RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
-POINTS = (*DRAIN_POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS, *RELAY_POINTS, *MAINTENANCE_POINTS)
+EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
+POINTS = (
+    *DRAIN_POINTS,
+    *REPLAY_POINTS,
+    *RESEND_POINTS,
+    *KAPPA_POINTS,
+    *RELAY_POINTS,
+    *MAINTENANCE_POINTS,
+    *EVOLUTION_POINTS,
+)
 _passed: dict[str, int] = {}
 
 

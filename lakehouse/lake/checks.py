@@ -13,8 +13,11 @@ from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (
     DEFAULT_TOLERANCE,
     MALFORMED,
+    MALFORMED_AVRO,
     NO_VALUE,
+    NOT_AVRO,
     NOT_UTF8,
+    UNKNOWN_SCHEMA,
     date_list,
     rejecting_conditions,
     warning_conditions,
@@ -28,6 +31,11 @@ _UNREADABLE = {
     MALFORMED: "The value is a JSON object.",
     NOT_UTF8: "The value is UTF-8 text.",
     NO_VALUE: "The record has a value.",
+}
+_UNREADABLE_AVRO = {
+    NOT_AVRO: "The value names a schema, in Confluent's wire format.",
+    UNKNOWN_SCHEMA: "The schema that the value names is known.",
+    MALFORMED_AVRO: "The value is a record of the schema that it names.",
 }
 
 
@@ -83,7 +91,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     rows = kept + rejected
     results = [
         _result(name, "error", text, rows, by_reason.get(name, 0), DEFAULT_TOLERANCE)
-        for name, text in _UNREADABLE.items()
+        for name, text in (_UNREADABLE | (_UNREADABLE_AVRO if contract.topic.format == "avro" else {})).items()
     ]
     for condition in rejecting_conditions(contract):
         broken = by_reason.get(condition.name, 0)

@@ -49,6 +49,11 @@ class LakePaths:
         return f"{self.root}/ops/decisions"
 
     @property
+    def schemas(self) -> str:
+        """The schemas by which Avro records were written."""
+        return f"{self.root}/ops/schemas"
+
+    @property
     def identity(self) -> Path:
         """The file that carries the lake's id."""
         return Path(self.root) / "_lakehouse.json"

@@ -7,6 +7,7 @@ things keep it at one parse: `spark.sql.optimizer.enableJsonExpressionOptimizati
 refer to the parsed struct many times, which the optimizer then does not inline.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import FieldSpec, StreamContract
@@ -20,6 +21,7 @@ from lakehouse.quality.rules import (
     stopping_conditions,
     warning_conditions,
 )
+from lakehouse.transforms.avro import problem_of, text_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,6 +30,7 @@ SPARK_TYPES = {"integer": "int", "long": "bigint"}
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
 # What is carried from bronze through parsing besides the provenance.
+_EMPTY = "''"
 _RAW = ("key", "value", "_broker_time", "arrival_date", "_retry_count")
 # How often a record was sent again, as its header says; whatever is no number counts as never.
 _RETRY_COUNT = (
@@ -41,13 +44,21 @@ def spark_type(field: FieldSpec) -> str:
     return SPARK_TYPES.get(field.type, field.type)
 
 
-def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str, ...]) -> "DataFrame":
+def judge(
+    bronze: "DataFrame",
+    contract: StreamContract,
+    generations: tuple[str, ...],
+    ignored: Iterable[str] = (),
+    writers: Mapping[int, str] | None = None,
+) -> "DataFrame":
     """Parse and judge raw records.
 
     Args:
         bronze: Rows of the bronze table.
         contract: What the stream promises.
         generations: The topic ids of the stream, oldest first.
+        ignored: Keys of an event that are neither read nor kept in `_rescued`: fields that the contract had once.
+        writers: Avro schemas by id, for a topic of that format.
 
     Returns:
         One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
@@ -55,7 +66,7 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
         `_failed`, `_warned`: comma-separated names of broken conditions, empty when all hold. `_broken` is not empty
         exactly for rejected rows.
     """
-    return _judged(_typed(_read(bronze, generations), contract), contract)
+    return _judged(_typed(_read(bronze, generations, contract, writers or {}), contract, ignored), contract)
 
 
 def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -67,9 +78,9 @@ def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     )
 
 
-def typed(bronze: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """Parsed fields without any verdict: what the contract's rules may refer to."""
-    return _typed(_read(bronze, ()), contract)
+def typed(bronze: "DataFrame", contract: StreamContract, writers: Mapping[int, str] | None = None) -> "DataFrame":
+    """Parsed fields without any verdict: what the contract's rules may refer to. `writers`: as for `judge`."""
+    return _typed(_read(bronze, (), contract, writers or {}), contract)
 
 
 def silver_columns(contract: StreamContract) -> list[str]:
@@ -77,13 +88,17 @@ def silver_columns(contract: StreamContract) -> list[str]:
     return [*contract.field_names, "event_date", "_rescued", *PROVENANCE]
 
 
-def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
+def _read(
+    bronze: "DataFrame", generations: tuple[str, ...], contract: StreamContract, writers: Mapping[int, str]
+) -> "DataFrame":
+    """Provenance and the value as text; `_unread` says why there is none."""
+    is_avro = contract.topic.format == "avro"
     generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
     numbered = f"CASE topic_id {generation} END" if generations else "NULL"
     return bronze.selectExpr(
         "key",
         "value",
-        "cast(value AS string) AS _text",
+        f"{text_of(writers) if is_avro else 'cast(value AS string)'} AS _text",
         "timestamp AS _broker_time",
         "arrival_date",
         "topic_id AS _topic_id",
@@ -93,10 +108,10 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
         "batch AS _batch",
         "_ingested_at",
         f"{_RETRY_COUNT} AS _retry_count",
-    )
+    ).selectExpr("*", f"{problem_of(writers) if is_avro else _EMPTY} AS _unread")
 
 
-def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
+def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":
     own = [field for field in contract.fields if field.derive is None]
     parsed = raw.selectExpr(
         "*",
@@ -104,11 +119,12 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
         "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')) AS _event",
         "json_object_keys(_text) AS _keys",
     )
-    known = sorted({field.key for field in own})
+    known = sorted({*ignored, *(key for field in own for key in field.keys)})
     in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
     all_known = ", ".join(quote(key) for key in known)
     unreadable = (
-        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
+        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
+        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
         f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
     )
     fields = parsed.selectExpr(
@@ -133,7 +149,7 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
 def _has_unparsed(own: list[FieldSpec]) -> str:
     """SQL: some field with a `parse` expression came out null although its text is there."""
     parts = [
-        f"(_event.{_tick(field.key)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        f"({_event_value(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
         for field in own
         if field.parse is not None
     ]
@@ -144,8 +160,9 @@ def _parse_schema(own: list[FieldSpec]) -> str:
     """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
     types: dict[str, str] = {}
     for field in own:
-        is_text = field.parse is not None or field.key in types
-        types[field.key] = "string" if is_text else spark_type(field)
+        for key in field.keys:
+            is_text = field.parse is not None or key in types
+            types[key] = "string" if is_text else spark_type(field)
     columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
     return f"{columns}, `_corrupt` string"
 
@@ -153,12 +170,18 @@ def _parse_schema(own: list[FieldSpec]) -> str:
 def _field_expression(field: FieldSpec) -> str:
     if field.parse is not None:
         return f"{_parse_expression(field)} AS `{field.name}`"
-    return f"cast(_event.{_tick(field.key)} AS {spark_type(field)}) AS `{field.name}`"
+    return f"cast({_event_value(field)} AS {spark_type(field)}) AS `{field.name}`"
+
+
+def _event_value(field: FieldSpec) -> str:
+    """SQL for what the event says of the field: by today's key, else by a former one."""
+    found = [f"_event.{_tick(key)}" for key in field.keys]
+    return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
 
 def _parse_expression(field: FieldSpec) -> str:
     """The field's own expression with the raw text bound to `value`."""
-    text = f"_event.{_tick(field.key)}"
+    text = _event_value(field)
     bound = f"element_at(transform(array({text}), value -> {field.parse}), 1)"
     return f"try_cast({bound} AS {spark_type(field)})"
 
