@@ -149,7 +149,14 @@ def has_more_decimals(old: str, new: str) -> bool:
 
 
 def _schema_field(field: FieldSpec) -> SchemaField:
-    return SchemaField(name=field.name, type=field.type, nullable=field.nullable, keys=tuple(field.keys), pii=field.pii)
+    keys = () if field.derive is not None else tuple(field.keys)
+    return SchemaField(
+        name=field.name,
+        type=field.type,
+        nullable=field.nullable,
+        keys=keys,
+        pii=field.pii,
+    )
 
 
 def _identity(old: Schema, new: Schema) -> list[Change]:

@@ -19,6 +19,7 @@ KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
 EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
+SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
     *DRAIN_POINTS,
     *REPLAY_POINTS,
@@ -27,6 +28,7 @@ POINTS = (
     *RELAY_POINTS,
     *MAINTENANCE_POINTS,
     *EVOLUTION_POINTS,
+    *SPEED_POINTS,
 )
 _passed: dict[str, int] = {}
 

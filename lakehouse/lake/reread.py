@@ -12,7 +12,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
 from lakehouse.lake.accepted import Rest, note_accepted, read_accepted
-from lakehouse.lake.backfill import arrival_window, rebuild_day
+from lakehouse.lake.backfill import arrival_window, rebuild_days
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_plan, merged_through
@@ -47,9 +47,10 @@ def read_rows_anew(spark: "SparkSession", contract: StreamContract, settings: Se
         for name, former in accepted.rest.fill.items():
             _fill(spark, contract, silver, name, former)
         days = _days_to_read(spark, silver, accepted.rest)
-        for day in days:
-            _quarantine_what_fails_now(spark, contract, paths, day)
-            rebuild_day(spark, contract, paths, day)
+        # Rows of a `cdc` stream move from date to date; there all dates are one.
+        for some in [days] if contract.is_cdc and days else [[day] for day in days]:
+            _quarantine_what_fails_now(spark, contract, paths, some)
+            rebuild_days(spark, contract, paths, some)
             crash_point("evolve_after_day")
         again_after_conflict(note_accepted)(spark, silver, accepted.model_copy(update={"rest": Rest()}))
     return days
@@ -81,8 +82,10 @@ def _days_to_read(spark: "SparkSession", silver: str, rest: Rest) -> list[date]:
 
 
 @again_after_conflict
-def _quarantine_what_fails_now(spark: "SparkSession", contract: StreamContract, paths: LakePaths, day: date) -> None:
-    """Put into quarantine what the changed contract rejects of an event date: no row leaves silver without a trace.
+def _quarantine_what_fails_now(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date]
+) -> None:
+    """Put into quarantine what the changed contract rejects of event dates: no row leaves silver without a trace.
 
     A value of the wrong type in a field that the contract did not know is such a case.
     """
@@ -90,25 +93,27 @@ def _quarantine_what_fails_now(spark: "SparkSession", contract: StreamContract, 
     if known is None:
         return
     through = merged_through(paths.silver(contract.name))
+    arrived = "true" if contract.is_cdc else " OR ".join(f"({arrival_window(contract, day)})" for day in days)
+    of_days = "true" if contract.is_cdc else f"event_date IN ({date_list(days)})"
     with spark_errors():
         bronze = (
-            spark.read.format("delta")
-            .load(paths.bronze(contract.name))
-            .where(f"batch <= {through} AND {arrival_window(contract, day)}")
+            spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through} AND ({arrived})")
         )
         judged = judge_as_decided(bronze, contract, known[0].generations, paths)
-        broken = judged.where(f"_broken != '' AND event_date = DATE'{day}'")
-        days = [row["arrival_date"] for row in broken.select("arrival_date").distinct().collect()]
-        if not days:
+        broken = judged.where(f"_broken != '' AND {of_days}")
+        touched = [row["arrival_date"] for row in broken.select("arrival_date").distinct().collect()]
+        if not touched:
             return
         as_quarantine(broken, contract).createOrReplaceTempView(_SOURCE)
         same = " AND ".join(f"t.{name} = s.{name}" for name in ("arrival_date", "topic_id", "partition", "offset"))
         rewritten = ", ".join(f"{name} = s.{name}" for name in ("reasons", "error_type", "error_message", "record"))
-        spark.conf.set(_METADATA, json.dumps({"kind": "evolution", "stream": contract.name, "day": day.isoformat()}))
+        spark.conf.set(
+            _METADATA, json.dumps({"kind": "evolution", "stream": contract.name, "days": [str(day) for day in days]})
+        )
         try:
             spark.sql(
                 f"MERGE INTO delta.`{paths.quarantine(contract.name)}` t USING {_SOURCE} s "
-                f"ON t.arrival_date IN ({date_list(sorted(days))}) AND {same} "
+                f"ON t.arrival_date IN ({date_list(sorted(touched))}) AND {same} "
                 f"WHEN MATCHED AND t.reasons <> s.reasons THEN UPDATE SET {rewritten} WHEN NOT MATCHED THEN INSERT *"
             ).collect()
         finally:

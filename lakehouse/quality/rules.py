@@ -16,8 +16,21 @@ NOT_UTF8 = "not_utf8"
 NOT_AVRO = "not_avro"
 UNKNOWN_SCHEMA = "unknown_schema"
 MALFORMED_AVRO = "malformed_avro"
+UNKNOWN_OP = "unknown_op"
+NO_ROW_IMAGE = "no_row_image"
+TRUNCATED = "truncate_not_applied"
 # Every reason for which a record cannot be read at all; it is then the only one.
-UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8, NOT_AVRO, UNKNOWN_SCHEMA, MALFORMED_AVRO)
+UNREADABLE = (
+    MALFORMED,
+    NO_VALUE,
+    NOT_UTF8,
+    NOT_AVRO,
+    UNKNOWN_SCHEMA,
+    MALFORMED_AVRO,
+    UNKNOWN_OP,
+    NO_ROW_IMAGE,
+    TRUNCATED,
+)
 # The reason of a record that passes the contract and that a person keeps out all the same.
 DISCARDED = "discarded"
 # What an event with a key that the contract does not know breaks under `evolve: {add: stop}`.
@@ -49,6 +62,13 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
             if rule.severity == "error"
         ),
     ]
+
+
+def key_conditions(contract: StreamContract) -> list[Condition]:
+    """What a deleted row must meet: its key is there and of its type, its time is possible. It has nothing else."""
+    of_key = {f"{name}_{kind}" for name in contract.key for kind in ("type", "present")}
+    implied = [*_type_conditions(contract), *_presence_conditions(contract)]
+    return [*(condition for condition in implied if condition.name in of_key), *_time_conditions(contract)]
 
 
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
@@ -118,7 +138,7 @@ def _is_there(field: FieldSpec) -> str:
 
 
 def _raw_text(field: FieldSpec) -> str:
-    """SQL for the field's value as text, by today's key, else by a former one."""
+    """SQL: the text that the event has for this field, under whichever of its keys."""
     texts = [f"_raw[{quote(key)}]" for key in field.keys]
     return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 

@@ -88,7 +88,7 @@ def test_a_nullable_field_stays_nullable() -> None:
         ("{name: n, type: string, aliases: [amount], description: Text.}", "amount belongs to another field"),
         (
             "{name: n, type: string, aliases: [a], derive: 'id', description: Text.}",
-            "neither source, aliases nor parse",
+            "neither source nor aliases nor parse",
         ),
     ],
 )
