@@ -39,6 +39,7 @@ COMMANDS: dict[str, _Entry] = {
     "topics": _Entry("lakehouse.cli.topics", "Create, list and describe topics from the contracts."),
     "streams": _Entry("lakehouse.cli.streams", "List streams; make a new one from a sample."),
     "pipelines": _Entry("lakehouse.cli.pipelines", "List batch pipelines, check their YAML, run one window."),
+    "schemas": _Entry("lakehouse.cli.schemas", "Schemas of the topics: list, show, check, register."),
     "check": _Entry("lakehouse.cli.check", "Dry run of a stream: contract, rules, partitions, topic. Writes nothing."),
     "drain": _Entry("lakehouse.cli.drain", "Take a stream's backlog into bronze and silver, then stop."),
     "backfill": _Entry("lakehouse.cli.backfill", "Recompute days: silver from bronze, or windows of a batch pipeline."),

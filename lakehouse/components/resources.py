@@ -61,9 +61,9 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def verify_bronze_day(self, contract: StreamContract, day: date) -> "DayReport":
         """Compare one arrival day of bronze with the broker and fill gaps; never rewrites."""
-        from lakehouse.lake import backfill
+        from lakehouse.lake import bronze_day
 
-        return backfill.verify_bronze_day(contract, self.settings(), day)
+        return bronze_day.verify_bronze_day(contract, self.settings(), day)
 
     def rebuild_silver(
         self, contract: StreamContract, days: list[date], report: "Callable[[DayReport], None]"

@@ -186,6 +186,8 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
     except BaseException:
         progress.flush()
         raise
+    for warning in summary.warnings:
+        context.log.warning(warning)
     progress.flush(without=day)
     context.instance.add_run_tags(context.run_id, {REASON_TAG: summary.reason})
     totals = {"bronze": summary.bronze_rows, "silver": summary.silver_rows}

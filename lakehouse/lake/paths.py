@@ -78,6 +78,11 @@ class LakePaths:
         return f"{self.root}/ops/decisions"
 
     @property
+    def schemas(self) -> str:
+        """The schemas by which Avro records were written."""
+        return f"{self.root}/ops/schemas"
+
+    @property
     def quality_results(self) -> str:
         """Results of every check: validations, Dagster's asset checks, dbt tests."""
         return f"{self.root}/quality/results"
