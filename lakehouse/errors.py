@@ -86,6 +86,13 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class RegistryUnreachableError(Stop):
+    """The schema registry does not answer, and a schema that the lake does not know is needed."""
+
+    code = "REGISTRY_UNREACHABLE"
+    retryable = True
+
+
 class AccessDeniedError(Stop):
     """The broker knows us not, or does not allow what we asked for: wrong password or certificate, missing ACL."""
 
@@ -164,6 +171,13 @@ class RelayFencedError(Stop):
     """Another relay of the same topics has started; this one must not write any more."""
 
     code = "RELAY_FENCED"
+
+
+class ViewStoreError(LakehouseError):
+    """The store of real-time views does not answer; the tables that it is filled from are not concerned."""
+
+    code = "VIEW_STORE"
+    retryable = True
 
 
 class GoldMissingError(LakehouseError):

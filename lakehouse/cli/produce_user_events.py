@@ -33,7 +33,7 @@ def user_events(
 
     Example: lakehouse produce user_events --count 5000 --burst --late-share 0.05
     """
-    from lakehouse.cli.produce import clock
+    from lakehouse.cli.produce_options import clock
     from lakehouse.contracts.load import load_stream
     from lakehouse.kafka.offsets import read_topic_state
     from lakehouse.kafka.topics_file import topic_named

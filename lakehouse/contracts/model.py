@@ -6,7 +6,7 @@ Here: the shape of the contract and the checks that need nothing but the contrac
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -29,7 +30,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "timestamp")
 
 Severity = Literal["warn", "error", "fail"]
-Mode = Literal["append", "upsert"]
+Mode = Literal["append", "upsert", "cdc"]
 
 
 def parse_duration(value: object) -> timedelta:
@@ -74,7 +75,7 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names.
+    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names, `format` is of the values.
 
     Records with an equal `key_field` land on one partition; without it the stream's key is taken.
     """
@@ -84,6 +85,8 @@ class TopicSpec(_Strict):
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    format: Literal["json", "avro"] = "json"
+    consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
     key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
 
     @field_validator("name")
@@ -99,13 +102,22 @@ class TopicSpec(_Strict):
         return f"{self.name}.dlq"
 
 
+class Upstream(_Strict):
+    """A system outside that fills the topic. `family` is what kind of system it is."""
+
+    name: Name
+    family: Literal["api", "database", "file", "queue", "device", "simulator"]
+    description: str = Field(min_length=3)
+
+
 class FieldSpec(_Strict):
     """One column of silver.
 
     `source` is the JSON key when it differs from the name; `aliases` are further keys for the same thing, asked in this
-    order when the first is missing. `parse` is a Spark SQL expression over `value`, the raw text
-    of that key, whose result is cast to the type. `derive` is an expression over the other fields: the column is not in
-    the event. A field that is not `nullable` rejects rows in which it is missing.
+    order when the first is missing. `parse` is a Spark SQL expression over `value`, the raw text of that key, whose
+    result is cast to the type. `encoding` names a way of writing instead: times as numbers since 1970, decimals as
+    base64. `derive` is an expression over the other fields: the column is not in the event. A field that is not
+    `nullable` rejects rows in which it is missing.
     """
 
     name: Name
@@ -116,10 +128,21 @@ class FieldSpec(_Strict):
     source: str | None = None
     aliases: list[str] = []
     parse: str | None = None
+    encoding: Encoding | None = None
     derive: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "FieldSpec":
+        if self.encoding is not None:
+            if self.parse is not None or self.derive is not None:
+                raise ValueError(f"field {self.name}: a field with an encoding has neither parse nor derive")
+            if self.type.startswith("decimal") != (self.encoding == "base64") or (
+                self.encoding != "base64" and self.type != "timestamp"
+            ):
+                raise ValueError(
+                    f"field {self.name}: encoding {self.encoding} is not for {self.type}; "
+                    "base64 is for decimals, the others are for timestamps"
+                )
         if self.derive is not None and (self.parse is not None or self.source is not None or self.aliases):
             raise ValueError(f"field {self.name}: a derived field has neither source nor aliases nor parse")
         return self
@@ -159,13 +182,18 @@ class TableRule(_Strict):
 
 
 class Evolution(_Strict):
-    """What happens to silver when the contract or the events change."""
+    """What happens to silver when the contract or the events change; see docs/schemas.md.
+
+    `add`, `widen`, `rename`, `drop`: the contract changes, and silver follows or the drain stops; under `add: stop` an
+    event with a key that the contract does not know stops the batch too. `type`: an event's value is not of its type;
+    the event goes to quarantine, or the batch stops.
+    """
 
     add: Literal["auto", "stop"] = "auto"
     widen: Literal["auto", "stop"] = "auto"
-    rename: Literal["stop"] = "stop"
+    rename: Literal["alias", "stop"] = "stop"
     drop: Literal["keep_null", "stop"] = "keep_null"
-    type: Literal["quarantine"] = "quarantine"
+    type: Literal["quarantine", "stop"] = "quarantine"
 
 
 class Freshness(_Strict):
@@ -203,11 +231,18 @@ class StreamContract(_Strict):
     name: Name
     description: str = Field(min_length=3)
     topic: TopicSpec
+    upstream: list[Upstream] = []
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
+    poll: Duration = Field(
+        timedelta(seconds=5), description="How often the arrivals sensor looks; longer where nobody waits for the rows"
+    )
     event_time: str
     key: list[str] = Field(min_length=1)
     mode: Mode = "upsert"
+    change: ChangeSpec = ChangeSpec()
+    history: Literal["none", "scd2"] = "none"
+    track: list[str] = []
     partition_by: list[str] = []
     fields: list[FieldSpec] = Field(min_length=1)
     rules: list[Rule] = []
@@ -217,6 +252,41 @@ class StreamContract(_Strict):
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
     reconcile: list[Reconciliation] = []
+
+    @property
+    def is_cdc(self) -> bool:
+        """Whether the events are change records, of which silver keeps the current state per key."""
+        return self.mode == "cdc"
+
+    @property
+    def latest_wins(self) -> bool:
+        """Whether the last record of a key is silver's row; in append mode it is the first."""
+        return self.mode != "append"
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the stream has a history table."""
+        return self.history != "none"
+
+    @property
+    def identity(self) -> list[str]:
+        """Columns that tell silver's rows apart. What changes keeps its key, while its time moves."""
+        return list(self.key) if self.is_cdc else ["event_date", *self.key]
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """Columns by which silver is partitioned."""
+        return [] if self.is_cdc else ["event_date", *self.partition_by]
+
+    @property
+    def tracked(self) -> list[str]:
+        """Fields whose change makes a new version in the history."""
+        return self.track or [name for name in self.field_names if name not in self.key]
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group whose offsets tell lag tools how far bronze has read."""
+        return self.topic.consumer_group or f"lakehouse-{self.name}"
 
     @property
     def field_names(self) -> list[str]:
@@ -234,17 +304,29 @@ class StreamContract(_Strict):
                 return spec
         raise KeyError(name)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _change_time(cls, data: Any) -> Any:
+        """A change happened when its source committed it; a `cdc` stream names no other time."""
+        if isinstance(data, dict) and data.get("mode") == "cdc":
+            return {"event_time": CHANGED_AT} | data
+        return data
+
     @model_validator(mode="after")
     def _consistent(self) -> "StreamContract":
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
+        problems += _duplicates("upstream", [source.name for source in self.upstream])
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
-        reserved = [name for name in names if name == "event_date"]
+        taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
+        reserved = [name for name in names if name in taken]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
+        problems += _alias_problems(self.fields)
         for label, columns in (
-            ("event_time", [self.event_time]),
+            ("event_time", [] if self.is_cdc else [self.event_time]),
             ("key", self.key),
+            ("track", self.track),
             ("partition_by", self.partition_by),
             ("unique", self.unique),
             ("topic.key_field", [self.topic.key_field] if self.topic.key_field else []),
@@ -254,7 +336,8 @@ class StreamContract(_Strict):
                 for column in columns
                 if column not in names
             ]
-        if not problems and self.field(self.event_time).type != "timestamp":
+        problems += self._mode_problems()
+        if not problems and not self.is_cdc and self.field(self.event_time).type != "timestamp":
             problems.append(
                 f"event_time: {self.event_time} must be of type timestamp, not {self.field(self.event_time).type}"
             )
@@ -262,6 +345,27 @@ class StreamContract(_Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _mode_problems(self) -> list[str]:
+        """Options that do not go together."""
+        found = []
+        if self.is_cdc and self.event_time != CHANGED_AT:
+            found.append("event_time: a cdc stream has none; its changes are ordered by the source (change.order)")
+        if self.is_cdc and self.partition_by:
+            found.append("partition_by: a cdc stream has no partitions, because its rows move")
+        if self.is_cdc and any(field.name in self.key and field.derive is not None for field in self.fields):
+            found.append("key: a derived field is no key of a cdc stream; a delete may carry nothing but the key")
+        if self.is_cdc and self.topic.format != "json":
+            found.append("topic.format: change records are read as json")
+        if self.topic.format == "avro" and any(field.encoding for field in self.fields):
+            found.append("topic.format: Avro has types of its own; a field with an encoding is for json")
+        if not self.is_cdc and self.change != ChangeSpec():
+            found.append("change: only for mode cdc")
+        if self.track and not self.keeps_history:
+            found.append("track: only with history: scd2")
+        if self.keeps_history and self.mode == "append":
+            found.append("history: an append stream has no versions; allowed with mode upsert or cdc")
+        return found
 
     def _sql_problems(self) -> list[str]:
         """What is wrong with the SQL in this contract, each with the place it stands at."""
@@ -277,6 +381,16 @@ class StreamContract(_Strict):
                 for name, text in texts.items():
                     found.append((f"reconcile.{i}.{part}.{name}", sql_problem(text, [*names, "event_date"])))
         return [f"{place}: {problem}" for place, problem in found if problem is not None]
+
+
+def _alias_problems(fields: list[FieldSpec]) -> list[str]:
+    """A former name that another field has today, or also claims: nobody could tell whose value it is."""
+    problems = []
+    for i, field in enumerate(fields):
+        others = [other for other in fields if other is not field]
+        taken = {name for other in others for name in (other.name, *other.keys)}
+        problems += [f"fields.{i}.aliases: {name} belongs to another field" for name in field.aliases if name in taken]
+    return problems
 
 
 def _duplicates(label: str, names: list[str]) -> list[str]:

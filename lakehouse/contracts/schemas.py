@@ -6,6 +6,7 @@ Here: pure renderings. Not here: reading contracts (`contracts.load`), writing t
 import re
 from typing import Any
 
+from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import FieldSpec, StreamContract
 
 AVRO_NAMESPACE = "lakehouse"
@@ -86,12 +87,18 @@ def event_ddl(contract: StreamContract) -> str:
 def silver_ddl(contract: StreamContract) -> str:
     """Spark DDL of the silver table, with comments: the contract's fields, then what silver adds."""
     columns = [
-        f"{_quoted(field.name)} {spark_type(field.type)}{'' if field.nullable else ' NOT NULL'} "
+        f"{_quoted(field.name)} {spark_type(field.type)}{'' if _may_be_null(field, contract) else ' NOT NULL'} "
         f"COMMENT '{_escaped(field.description)}'"
         for field in contract.fields
     ]
-    columns += [f"{_quoted(name)} {kind}" for name, kind in SILVER_COLUMNS.items()]
+    change = {name: kind.upper() for name, kind in CHANGE_COLUMNS.items()} if contract.is_cdc else {}
+    columns += [f"{_quoted(name)} {kind}" for name, kind in (SILVER_COLUMNS | change).items()]
     return ", ".join(columns)
+
+
+def _may_be_null(field: FieldSpec, contract: StreamContract) -> bool:
+    """Of a deleted row silver keeps the key alone."""
+    return field.nullable or (contract.is_cdc and field.name not in contract.key)
 
 
 def event_fields(contract: StreamContract) -> list[FieldSpec]:
@@ -120,6 +127,8 @@ def _json_field(field: FieldSpec) -> dict[str, Any]:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = [*kinds, "null"]
     schema["description"] = field.description
+    # What JSON's own types do not tell apart.
+    schema["x-type"] = field.type
     if field.pii:
         schema["x-pii"] = True
     return schema
@@ -138,15 +147,21 @@ def _avro_field(field: FieldSpec) -> dict[str, Any]:
         }
     else:
         kind = _AVRO_TYPES[field.type]
-    name = field.key if _AVRO_NAME.match(field.key) else field.name
+    name = avro_name(field)
     rendered: dict[str, Any] = {"name": name, "type": kind, "doc": field.description}
     if field.nullable:
         rendered |= {"type": ["null", kind], "default": None}
     if field.aliases:
-        rendered["aliases"] = [alias for alias in field.keys if alias != name]
+        # Avro takes only names of its own kind.
+        rendered["aliases"] = [alias for alias in field.keys if alias != name and _AVRO_NAME.match(alias)]
     if field.pii:
         rendered["pii"] = True
     return rendered
+
+
+def avro_name(field: FieldSpec) -> str:
+    """The field's name in Avro: the key, or the column's name when the key is no Avro name."""
+    return field.key if _AVRO_NAME.match(field.key) else field.name
 
 
 def _quoted(name: str) -> str:

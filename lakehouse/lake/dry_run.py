@@ -11,6 +11,7 @@ from lakehouse.kafka.topic_plan import merge_topics
 from lakehouse.kafka.topics import desired_topics, plan_topics
 from lakehouse.kafka.topics_file import TOPICS_FILE, load_profile, shared_topics
 from lakehouse.lake import gold_dbt
+from lakehouse.lake.accepted import schema_problems
 from lakehouse.lake.bronze import today
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.tables import BRONZE_COLUMNS, silver_types
@@ -43,6 +44,11 @@ def check_rules(spark: "SparkSession", contract: StreamContract) -> list[str]:
     return problems
 
 
+def check_schema(contract: StreamContract, settings: Settings) -> list[str]:
+    """Silver can follow the contract: one line for each field and the rule that it breaks."""
+    return schema_problems(contract, LakePaths.of(settings))
+
+
 def check_partitions(spark: "SparkSession", contract: StreamContract, settings: Settings) -> list[str]:
     """The first day is not ahead; an existing silver table is partitioned as the contract says."""
     problems = []
@@ -50,7 +56,7 @@ def check_partitions(spark: "SparkSession", contract: StreamContract, settings: 
         problems.append(f"start: {contract.start} lies ahead; there is no partition yet")
     path = LakePaths.of(settings).silver(contract.name)
     if table_exists(path):
-        wanted = ["event_date", *contract.partition_by]
+        wanted = contract.partition_columns
         held = list(spark.sql(f"DESCRIBE DETAIL delta.`{path}`").select("partitionColumns").collect()[0][0])
         if held != wanted:
             problems.append(f"partition_by: silver is partitioned by {held}, the contract says {wanted}")

@@ -98,7 +98,7 @@ def maintain_stream(
     paths = LakePaths.of(settings)
     layers = {
         "bronze": (paths.bronze(contract.name), "arrival_date"),
-        "silver": (paths.silver(contract.name), "event_date"),
+        "silver": (paths.silver(contract.name), next(iter(contract.partition_columns), "")),
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}

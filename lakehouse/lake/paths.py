@@ -54,6 +54,14 @@ class LakePaths:
         """Rows of one step of a batch pipeline."""
         return f"{self.root}/batch/{pipeline}/{step}"
 
+    def speed(self, table: str) -> str:
+        """Results of the speed layer: windows and sessions."""
+        return f"{self.root}/speed/{table}"
+
+    def batch_view(self, name: str) -> str:
+        """Results of the batch layer, partitioned by date: `batch-views/<name>/date=<date>/…`."""
+        return f"{self.root}/batch-views/{name}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
@@ -68,6 +76,11 @@ class LakePaths:
     def decisions(self) -> str:
         """What people decided about rejected records."""
         return f"{self.root}/ops/decisions"
+
+    @property
+    def schemas(self) -> str:
+        """The schemas by which Avro records were written."""
+        return f"{self.root}/ops/schemas"
 
     @property
     def quality_results(self) -> str:

@@ -5,7 +5,7 @@ does not pass.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
@@ -13,10 +13,28 @@ from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+NOT_AVRO = "not_avro"
+UNKNOWN_SCHEMA = "unknown_schema"
+MALFORMED_AVRO = "malformed_avro"
+UNKNOWN_OP = "unknown_op"
+NO_ROW_IMAGE = "no_row_image"
+TRUNCATED = "truncate_not_applied"
 # Every reason for which a record cannot be read at all; it is then the only one.
-UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8)
+UNREADABLE = (
+    MALFORMED,
+    NO_VALUE,
+    NOT_UTF8,
+    NOT_AVRO,
+    UNKNOWN_SCHEMA,
+    MALFORMED_AVRO,
+    UNKNOWN_OP,
+    NO_ROW_IMAGE,
+    TRUNCATED,
+)
 # The reason of a record that passes the contract and that a person keeps out all the same.
 DISCARDED = "discarded"
+# What an event with a key that the contract does not know breaks under `evolve: {add: stop}`.
+UNKNOWN_FIELDS = "unknown_fields"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
 _LONGEST_NAME = 255
@@ -50,9 +68,29 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
     ]
 
 
+def key_conditions(contract: StreamContract) -> list[Condition]:
+    """What a deleted row must meet: its key is there and of its type, its time is possible. It has nothing else."""
+    of_key = {f"{name}_{kind}" for name in contract.key for kind in ("type", "present")}
+    implied = [*_type_conditions(contract), *_presence_conditions(contract)]
+    return [*(condition for condition in implied if condition.name in of_key), *_time_conditions(contract)]
+
+
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
-    """Rules of severity fail: one broken row stops the batch before silver."""
-    return [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]
+    """Rules of severity fail and what `evolve` stops on: one broken row stops the batch before silver."""
+    rules = [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]
+    return [*rules, *schema_conditions(contract)]
+
+
+def schema_conditions(contract: StreamContract) -> list[Condition]:
+    """What an event must meet because `evolve` says stop: only known keys, only values of their types."""
+    found = []
+    if contract.evolve.add == "stop":
+        found.append(
+            Condition(UNKNOWN_FIELDS, "_rescued IS NULL", "fail", "The contract knows every key of the event.")
+        )
+    if contract.evolve.type == "stop":
+        found += [replace(condition, severity="fail") for condition in _type_conditions(contract)]
+    return found
 
 
 def warning_conditions(contract: StreamContract) -> list[Condition]:

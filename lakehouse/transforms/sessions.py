@@ -5,8 +5,11 @@ results are kept (`lake.speed`). Spark's `session_window` finds the same session
 earlier result outside of Structured Streaming; PySpark has no `flatMapGroupsWithState`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from lakehouse.transforms.windows import Measure
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -15,7 +18,7 @@ INACTIVITY = timedelta(minutes=30)
 COLUMNS = ("user_id", "session_start", "last_event", "event_count", "total_value")
 
 
-def session_parts(rows: "DataFrame", *, user: str, time: str, value: str) -> "DataFrame":
+def session_parts(rows: "DataFrame", *, user: str, time: str, value: str, more: Sequence[str] = ()) -> "DataFrame":
     """Each event as a session of its own, to be put together by `sessions`.
 
     Args:
@@ -23,6 +26,7 @@ def session_parts(rows: "DataFrame", *, user: str, time: str, value: str) -> "Da
         user: Column of whoever the session belongs to.
         time: Column of type timestamp.
         value: Column to sum up; null counts as 0.
+        more: Further columns to keep.
     """
     return rows.selectExpr(
         f"`{user}` AS user_id",
@@ -30,10 +34,11 @@ def session_parts(rows: "DataFrame", *, user: str, time: str, value: str) -> "Da
         f"`{time}` AS last_event",
         "1L AS event_count",
         f"coalesce(`{value}`, 0) AS total_value",
+        *more,
     )
 
 
-def sessions(parts: "DataFrame", *, gap: timedelta = INACTIVITY) -> "DataFrame":
+def sessions(parts: "DataFrame", *, gap: timedelta = INACTIVITY, more: Sequence[Measure] = ()) -> "DataFrame":
     """Put parts together: those of a user with a pause shorter than `gap` between them are one session.
 
     A pause of exactly `gap` ends a session. Parts may be single events and sessions found before, in any order: the
@@ -42,6 +47,7 @@ def sessions(parts: "DataFrame", *, gap: timedelta = INACTIVITY) -> "DataFrame":
     Args:
         parts: Rows in the shape of `COLUMNS`.
         gap: The inactivity after which a session is over.
+        more: Further columns of the parts, and how they are merged.
 
     Returns:
         The same columns, one row per session.
@@ -65,6 +71,7 @@ def sessions(parts: "DataFrame", *, gap: timedelta = INACTIVITY) -> "DataFrame":
             F.max("last_event").alias("last_event"),
             F.sum("event_count").alias("event_count"),
             F.sum("total_value").alias("total_value"),
+            *(F.expr(measure.of_parts).alias(measure.name) for measure in more),
         )
         .drop("_number")
     )

@@ -22,6 +22,8 @@ NAME = "spark"
 TITLE = "Spark 4.0"
 MAIN_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
+# A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and end the server over it.
+AVRO_LIMITS = [f"-Dorg.apache.avro.limits.{kind}.maxLength={64 * 1024 * 1024}" for kind in ("string", "bytes")]
 
 # Warnings that say nothing about our tables: every stack prints them at each start.
 QUIET = """\
@@ -81,6 +83,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
             f"-Djava.io.tmpdir={home / 'tmp'}",
             "-Duser.timezone=UTC",
+            *AVRO_LIMITS,
             *(f"-D{key}={value}" for key, value in server_conf(home, port).items()),
             "-cp",
             classes,

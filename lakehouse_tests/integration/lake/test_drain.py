@@ -11,8 +11,9 @@ from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
 from lakehouse.errors import ForeignLakeError, QualityStopError
 from lakehouse.kafka.client import client_config
 from lakehouse.lake import maintenance_plan
-from lakehouse.lake.backfill import rebuild_silver, verify_bronze_day
+from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.bronze import today
+from lakehouse.lake.bronze_day import verify_bronze_day
 from lakehouse.lake.checks import evaluate_rules
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import merged_through
