@@ -80,7 +80,12 @@ def sales(
     if instances > 1 and not check:
         from lakehouse.cli.produce_instances import produce_with_instances
 
-        produce_with_instances(instances, count=count, seed=seed, as_json=as_json)
+        given = {
+            "--brokers": brokers, "--topic": topic, "--interval": interval, "--burst": burst, "--config": config,
+            "--profile": section, "--bad-share": bad_share, "--duplicate-share": duplicate_share, "--from": start,
+            "--to": end, "--compat": compat,
+        }  # fmt: skip
+        produce_with_instances(instances, given, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
         seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
@@ -133,6 +138,9 @@ def files(
     rate: Annotated[float | None, typer.Option(help="Rows per second; without it, as fast as possible.")] = None,
     limit: Annotated[int | None, typer.Option(help="Send at most so many rows in this run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Send again what was sent before.")] = False,
+    unpivot: Annotated[
+        str | None, typer.Option(help="Columns to keep, comma-separated; every other cell is an event.")
+    ] = None,
     config: Config = None,
     section: Section = "local",
     as_json: AsJson = False,
@@ -153,7 +161,7 @@ def files(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not possible.", fix="Give 1 or more rows.")
     contract = load_stream(stream)
-    found = find_csv(path)
+    found = find_csv(path, tuple(name.strip() for name in unpivot.split(",")) if unpivot else ())
     plain = [field for field in contract.fields if field.derive is None]
     require_columns(found, {field.key for field in plain if not field.nullable and field.key[:1] != "_"}, stream)
     options = resolve(
