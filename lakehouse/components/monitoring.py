@@ -17,13 +17,13 @@ from lakehouse.components.run_metrics import failure_sample, is_tried_again, sam
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError
 
-JOB = "monitoring"
+JOB = "monitoring_job"
 METRICS, AUDIT = dg.AssetKey(["ops", "metrics"]), dg.AssetKey(["ops", "audit"])
 _OWNERS = ["team:data-engineering"]
 
 
 def build_monitoring_defs(contracts: Mapping[str, StreamContract]) -> dg.Definitions:
-    """Job `monitoring`, every five minutes, and the sensor for failed runs."""
+    """Job `monitoring_job`, every five minutes, and the sensor for failed runs."""
 
     @dg.asset(
         key=METRICS, group_name="operations", owners=_OWNERS, kinds={"kafka", "prometheus"},

@@ -21,6 +21,7 @@ from lakehouse.components.tables import (
     build_tables,
     silver_key,
     topic_spec,
+    upstream_specs,
 )
 from lakehouse.contracts.model import StreamContract
 
@@ -68,7 +69,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
         tags={STREAM_TAG: contract.name, MODE_TAG: DRAIN, "dagster/max_retries": "0"},
     )
     return dg.Definitions(
-        assets=[topic_spec(contract), build_tables(contract)],
+        assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
         asset_checks=[build_bronze_checks(contract), build_silver_checks(contract), build_unusual_checks(contract)],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],

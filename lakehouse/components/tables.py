@@ -62,11 +62,32 @@ def partitions(contract: StreamContract) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=contract.start.isoformat(), timezone="UTC", end_offset=1)
 
 
+def upstream_key(contract: StreamContract, name: str) -> dg.AssetKey:
+    """Key of a system outside that fills the stream's topic."""
+    return dg.AssetKey(["upstream", contract.name, name])
+
+
+def upstream_specs(contract: StreamContract) -> list[dg.AssetSpec]:
+    """The systems outside, one group per family, so that lineage begins where the data do."""
+    return [
+        dg.AssetSpec(
+            key=upstream_key(contract, source.name),
+            description=source.description,
+            group_name=f"upstream_{source.family}",
+            owners=contract.owners,
+            kinds={source.family},
+            tags={"stream": contract.name},
+        )
+        for source in contract.upstream
+    ]
+
+
 def topic_spec(contract: StreamContract) -> dg.AssetSpec:
     """The topic, as an asset that Dagster does not make."""
     topic = contract.topic
     return dg.AssetSpec(
         key=topic_key(contract),
+        deps=[upstream_key(contract, source.name) for source in contract.upstream],
         description=f"Kafka topic `{topic.name}`. {contract.description}",
         group_name="sources",
         owners=contract.owners,

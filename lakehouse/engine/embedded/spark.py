@@ -15,7 +15,7 @@ from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
 from lakehouse.engine.embedded.kafka import LOG4J
 from lakehouse.engine.embedded.ports import LOOPBACK
 from lakehouse.engine.embedded.service import ServiceSpec
-from lakehouse.engine.spark import SESSION_CONF
+from lakehouse.engine.spark import SESSION_CONF, TOKEN_VARIABLE
 from lakehouse.settings import Settings
 
 NAME = "spark"
@@ -94,7 +94,8 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             "TZ": "UTC",
         },
         port=port,
-        url=f"sc://{LOOPBACK}:{port}",
+        # With a token Spark's clients demand TLS of every host but one of this name.
+        url=f"sc://{'localhost' if os.environ.get(TOKEN_VARIABLE) else LOOPBACK}:{port}",
         log=str(log),
         output=str(settings.home / "logs" / "spark.out"),
         endpoint="SPARK_REMOTE",
