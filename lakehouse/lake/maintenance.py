@@ -147,21 +147,37 @@ def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport
         UsageError: the retention is too short.
         ForeignLakeError: the state folder belongs to another lake.
     """
+    return _without_spark(_Table("ops", "events", LakePaths.of(settings).events), settings, dry_run=dry_run)
+
+
+def maintain_records(settings: Settings, *, dry_run: bool = False) -> list[TableReport]:
+    """Maintain results and statistics of checks and the audit table, those that exist. Raises as `maintain_events`."""
+    paths = LakePaths.of(settings)
+    tables = [
+        _Table("quality", "results", paths.quality_results),
+        _Table("quality", "statistics", paths.quality_statistics),
+        _Table("ops", "audit", paths.audit),
+    ]
+    done = [_without_spark(table, settings, dry_run=dry_run) for table in tables]
+    return [report for report in done if report is not None]
+
+
+def _without_spark(table: _Table, settings: Settings, *, dry_run: bool) -> TableReport | None:
+    """One of the tables that only delta-rs writes."""
     require_retention(settings.vacuum_hours)
     paths = LakePaths.of(settings)
-    if not table_exists(paths.events):
+    if not table_exists(table.path):
         return None
     began = time.monotonic()
-    files = data_files(paths.events)
+    files = data_files(table.path)
     if dry_run:
         rewritten = compaction.Rewritten(list(crowded_days(files)), [])
     else:
         require_lake(settings)
-        with settled(settings, paths.events):
-            rewritten = compaction.compact_events(paths.events, files)
-    removed = vacuum_events(paths.events, settings.vacuum_hours, dry_run=dry_run)
-    table = _Table("ops", "events", paths.events)
-    after = data_files(paths.events) if rewritten.done and not dry_run else files
+        with settled(settings, table.path):
+            rewritten = compaction.compact_events(table.path, files)
+    removed = vacuum_events(table.path, settings.vacuum_hours, dry_run=dry_run)
+    after = data_files(table.path) if rewritten.done and not dry_run else files
     done = _report(table, files, after, rewritten, compaction.Rewritten([], []), removed, began)
     if not dry_run:
         write_facts(paths, [_fact(done)])
