@@ -86,6 +86,13 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class DatabaseUnreachableError(Stop):
+    """PostgreSQL does not answer, or went away in mid-work."""
+
+    code = "DATABASE_UNREACHABLE"
+    retryable = True
+
+
 class AccessDeniedError(Stop):
     """The broker knows us not, or does not allow what we asked for: wrong password or certificate, missing ACL."""
 

@@ -21,6 +21,7 @@ SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "times
 
 Severity = Literal["warn", "error", "fail"]
 Mode = Literal["append", "upsert"]
+TopicKind = Literal["streaming", "batch", "events"]
 
 
 def parse_duration(value: object) -> timedelta:
@@ -65,9 +66,13 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names."""
+    """The stream's Kafka topic. `kind`: streaming, batch (filled by extracts from time to time) or events.
+
+    `config` takes further topic settings by Kafka's own names.
+    """
 
     name: str = Field(pattern=TOPIC_NAME)
+    kind: TopicKind = "streaming"
     partitions: int = Field(6, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
