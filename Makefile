@@ -34,7 +34,7 @@ dev: setup ## Run everything with Dagster's UI and the sensors on, until Ctrl-C
 	@$(BIN)/lakehouse dev $(ARGS)
 
 test: setup ## Run the whole test suite with the coverage gate
-	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 test-slow: setup ## Run the fault tests that take minutes, which `make test` leaves out
 	@$(BIN)/pytest -m slow --durations=0 $(ARGS)
@@ -57,8 +57,8 @@ format: $(STAMP) ## Put Python and SQL into form
 bench: setup ## Measure throughput, latency and memory into benchmarks/results/
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: setup ## Kill workers and the broker for 20 minutes on a scratch lake, then verify
-	@$(BIN)/lakehouse prove sales --minutes 20 $(ARGS)
+soak: setup ## Kill workers and the broker over 1,000 batches or an hour on a scratch lake, then verify
+	@$(BIN)/lakehouse prove sales --batches 1000 --minutes 60 $(ARGS)
 
 docs: setup ## Build the static catalogue of gold
 	@$(BIN)/lakehouse gold docs

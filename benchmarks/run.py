@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import footprint, history, latency, peers, throughput
+from benchmarks import footprint, growth, history, latency, peers, throughput
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -22,7 +22,7 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "peers", "latency", "history", "memory", "start")
+PARTS = ("throughput", "peers", "latency", "history", "growth", "memory", "start")
 
 app = typer.Typer(add_completion=False)
 
@@ -76,6 +76,8 @@ def _measure(stand: Workbench, parts: list[str], start_seconds: float) -> list[F
         figures += latency.measure(stand)
     if "history" in parts:
         figures += history.measure(stand)
+    if "growth" in parts:
+        figures += growth.measure(stand)
     if "memory" in parts:
         figures += footprint.memory(stand)
     if "start" in parts:

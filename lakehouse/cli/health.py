@@ -33,7 +33,7 @@ def health(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
 ) -> None:
-    """Ask Kafka, Spark, the lake, gold and, where they are configured, PostgreSQL, Connect and Dagster.
+    """Ask Kafka, Spark, the lake, gold; where configured, PostgreSQL, Connect and Dagster; and outside services.
 
     Exit code 0 healthy · 10 unhealthy · 1 could not ask.
 
@@ -70,6 +70,7 @@ def examine(settings: "Settings") -> list[Health]:
         *ask_postgres(settings),
         *ask_connect(settings),
         *ask_dagster(settings),
+        *ask_circuits(settings),
     ]
 
 
@@ -201,3 +202,23 @@ def ask_dagster(settings: "Settings") -> list[Health]:
         detail = f"{url} answers, but these daemons do not run: {', '.join(idle)}"
         return [Health("dagster", "unhealthy", detail, "Read logs/dagster-daemon.log in the state folder.")]
     return [Health("dagster", "healthy", f"{url}, every daemon beats")]
+
+
+def ask_circuits(settings: "Settings") -> list[Health]:
+    """The circuit breakers of outside services, as the last process that called them left them."""
+    from lakehouse.engine.circuit_notes import known_circuits
+
+    parts = []
+    for circuit in known_circuits(settings):
+        waiting = circuit.retry_at - time.time()
+        if circuit.state == "closed":
+            detail = f"circuit closed, {circuit.failures} failures in a row" if circuit.failures else "circuit closed"
+        elif circuit.state == "open" and waiting > 0:
+            detail = f"circuit open, tried again in {waiting:.0f} s; last failure: {circuit.reason}"
+        else:
+            detail = f"circuit {circuit.state}, the next call is a probe; last failure: {circuit.reason}"
+        is_well = circuit.state != "open"
+        parts.append(
+            Health(circuit.name, "healthy" if is_well else "unhealthy", detail, "" if is_well else "Is it reachable?")
+        )
+    return parts

@@ -1,10 +1,10 @@
-"""`lakehouse produce`: send simulated sales, the rows of CSV files or of a database table, to a topic.
+"""`lakehouse produce`: send simulated sales, the rows of CSV files, or what other sources hold, to a topic.
 
-Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
+Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
+(`cli.produce_user_events`).
 """
 
 import random
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_db import db
+from lakehouse.cli.produce_market import market
+from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files, db.")
-app.command()(db)
-
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
 _CHECKED_EVENTS = 200
 
-Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
-TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="JSON or YAML file with a section per environment.")]
-Section = Annotated[str, typer.Option("--profile", help="Section of the --config file: local, msk, …")]
-AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
+app.command("user_events")(user_events)
+app.command()(api)
+app.command()(db)
+app.command()(market)
 
 
 @app.command()
@@ -71,7 +72,7 @@ def sales(
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     generator = SalesGenerator(
-        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **_clock(start, end, count)
+        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
     _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
     state = read_topic_state(options.settings, options.topic)
@@ -86,7 +87,7 @@ def sales(
             interval=0 if burst else options.interval,
             count=count,
             stop=stop,
-            report=_report,
+            report=one_line,
         )
     result = {
         "topic": options.topic,
@@ -161,7 +162,7 @@ def files(
             interval=1 / rate if rate else 0.0,
             limit=limit,
             stop=stop,
-            report=_report,
+            report=one_line,
         )
     total = sum(file.rows for file in found)
     before = sum(summary.before.values())
@@ -180,26 +181,6 @@ def files(
         out.print(f"sent {summary.rows:,} rows of {len(found)} files; {before + summary.rows:,} of {total:,} in all")
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _clock(start: str | None, end: str | None, count: int | None) -> dict[str, Any]:
-    if start is None and end is None:
-        return {}
-    from lakehouse.sources.sales import spread_over
-
-    if start is None:
-        raise UsageError("--to needs --from.")
-    first = _moment("--from", start)
-    last = _moment("--to", end) if end else datetime.now(UTC)
-    return {"now": spread_over(first, last, count or 0)}
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r} is no time.", fix="Write 2026-01-31 or 2026-01-31T10:30:00Z.") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: bool) -> None:
@@ -247,7 +228,3 @@ def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> N
             shown = "(hidden)" if any(word in name for word in secret) else value
             err.print(f"{name} = {shown}", markup=False)
         err.print(f"topic = {options.topic}, seed = {seed}", markup=False)
-
-
-def _report(line: str) -> None:
-    err.print(line, markup=False, soft_wrap=True)

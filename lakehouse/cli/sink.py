@@ -4,11 +4,13 @@ Here: arguments and the summary. Not here: how a load is done (`lake.sinks`).
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lakehouse.cli.console import print_json
+from lakehouse.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Copy silver elsewhere.")
 
@@ -56,3 +58,31 @@ def postgres(
             f"{report.table}: {report.rows:,} rows merged, {report.deleted:,} deleted ({how}); "
             f"equals silver version {report.silver_version}, {report.seconds:.1f} s"
         )
+
+
+@app.command()
+def duckdb(
+    stream: Annotated[str, typer.Argument(help="Name of the stream, for example sales.")],
+    database: Annotated[Path, typer.Option(help="The DuckDB file to load into; made when it is not there.")],
+    table: Annotated[str | None, typer.Option(help="Table. [default: the stream's name]")] = None,
+    mode: Annotated[str, typer.Option(help="append or overwrite.")] = "overwrite",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Load all of silver into a table of another DuckDB file, in one transaction, every row counted.
+
+    Example: lakehouse sink duckdb sales --database warehouse.duckdb
+    """
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.lake.sinks.export import export
+    from lakehouse.lake.sinks.warehouse import DuckDbSink
+    from lakehouse.settings import load_settings
+
+    if mode not in ("append", "overwrite"):
+        raise UsageError(f"--mode {mode!r} is not possible.", fix="Use append or overwrite.")
+    contract = load_stream(stream)
+    into = table or contract.name
+    rows = export(contract, load_settings(), DuckDbSink(database), into, "append" if mode == "append" else "overwrite")
+    if as_json:
+        print_json({"stream": stream, "database": str(database), "table": into, "mode": mode, "rows": rows})
+    else:
+        typer.echo(f"{into}: {rows:,} rows of silver in {database} ({mode})")

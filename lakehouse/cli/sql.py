@@ -43,6 +43,7 @@ class Layer(StrEnum):
     bronze = "bronze"
     quarantine = "quarantine"
     ops = "ops"
+    quality = "quality"
 
 
 @app.command()
@@ -52,7 +53,7 @@ def sql(
     output: Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")] = Output.table,
     as_json: bool = typer.Option(False, "--json", help="Same as --output json."),
     layer: Annotated[
-        Layer, typer.Option(help="gold, or the live Delta tables: silver, bronze, quarantine, ops.")
+        Layer, typer.Option(help="gold, or the live Delta tables: silver, bronze, quarantine, ops, quality.")
     ] = Layer.gold,
 ) -> None:
     """Query gold, read-only. Without a query: an interactive prompt.
@@ -118,7 +119,7 @@ def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
     from lakehouse.lake.paths import LakePaths, table_exists
 
     root = Path(LakePaths.of(settings).root)
-    for layer in ("bronze", "silver", "quarantine", "ops"):
+    for layer in ("bronze", "silver", "quarantine", "ops", "quality"):
         connection.execute(f"create schema {layer}")
         for folder in sorted((root / layer).glob("*")):
             if table_exists(str(folder)):

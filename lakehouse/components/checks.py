@@ -29,7 +29,7 @@ IMPLIED = {
     "complete": "Every field that must be there is there.",
     "in_time": "Every event time lies within the allowed lateness.",
 }
-_STANDING = {"no_failing_days", "one_date_per_key"}
+_STANDING = {"no_failing_days", "one_date_per_key", "one_row_per_key"}
 Results = Iterator[dg.AssetCheckResult]
 
 
@@ -84,9 +84,10 @@ def build_silver_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
             description="No arrival day, past ones included, rejected more than a rule tolerates.",
         ),
         dg.AssetCheckSpec(
-            "one_date_per_key",
+            _once(contract),
             asset=key,
-            description=f"No {', '.join(contract.key)} appears under two event dates.",
+            description=f"No {', '.join(contract.key)} appears "
+            f"{'in two rows' if contract.is_cdc else 'under two event dates'}.",
         ),
     ]
 
@@ -99,8 +100,8 @@ def build_silver_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
                     yield result
         if "no_failing_days" in wanted:
             yield _no_failing_days(lake, contract)
-        if "one_date_per_key" in wanted:
-            yield _one_date_per_key(lake, contract)
+        if _once(contract) in wanted:
+            yield _each_key_once(lake, contract)
 
     return check_silver
 
@@ -204,14 +205,19 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _one_date_per_key(lake: LakeResource, contract: StreamContract) -> dg.AssetCheckResult:
-    twice = lake.keys_on_two_dates(contract)
+def _once(contract: StreamContract) -> str:
+    """The check that silver holds a key once; what is no change record may hold it once on each event date."""
+    return "one_row_per_key" if contract.is_cdc else "one_date_per_key"
+
+
+def _each_key_once(lake: LakeResource, contract: StreamContract) -> dg.AssetCheckResult:
+    twice = lake.keys_held_twice(contract)
     return dg.AssetCheckResult(
         asset_key=silver_key(contract),
-        check_name="one_date_per_key",
+        check_name=_once(contract),
         passed=twice == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"keys_under_two_dates": twice},
+        metadata={"keys_held_twice": twice},
     )
 
 

@@ -23,7 +23,7 @@ _BRONZE = (
 )
 _BRONZE_NULLABLE = {"key", "value", "headers", "_source_file"}
 _SILVER_OWN = (
-    ("event_date", "date", "UTC day of the event time; the table is partitioned by it."),
+    ("event_date", "date", "UTC day of the event time."),
     ("_rescued", "string", "Keys of the event that the contract does not know, as JSON."),
     ("_topic_id", "string", "Topic id of the bronze row that won."),
     ("_generation", "int", "Generation of the topic; later generations win."),
@@ -31,6 +31,12 @@ _SILVER_OWN = (
     ("_offset", "bigint", "Kafka offset of the bronze row."),
     ("_batch", "bigint", "Bronze micro-batch that the row came from."),
     ("_ingested_at", "timestamp", "When the row was merged (UTC)."),
+)
+_CHANGE = (
+    ("_op", "string", "What the source did: c, u, d, or r for a row of a snapshot."),
+    ("_deleted", "boolean", "The source deleted the row; only its key is kept. Readers leave such rows out."),
+    ("_changed_at", "timestamp", "When the source committed the change (UTC)."),
+    ("_position", "array<bigint>", "Place of the change in the source's order; -1 where the record does not say."),
 )
 _SILVER_FROM_BRONZE = {"_topic_id": "topic_id", "_partition": "partition", "_offset": "offset", "_batch": "batch"}
 
@@ -43,7 +49,8 @@ def bronze_schema() -> dg.TableSchema:
 def silver_schema(contract: StreamContract) -> dg.TableSchema:
     """The contract's fields in order, then the columns that silver adds."""
     fields = [_field_column(contract, field) for field in contract.fields]
-    return dg.TableSchema(columns=[*fields, *(_own_column(*column, {"_rescued"}) for column in _SILVER_OWN)])
+    own: list[tuple[str, str, str]] = [*_SILVER_OWN, *(_CHANGE if contract.is_cdc else ())]
+    return dg.TableSchema(columns=[*fields, *(_own_column(*column, {"_rescued"}) for column in own)])
 
 
 def silver_lineage(contract: StreamContract, bronze: dg.AssetKey) -> dg.TableColumnLineage:
@@ -55,6 +62,7 @@ def silver_lineage(contract: StreamContract, bronze: dg.AssetKey) -> dg.TableCol
     deps = {field.name: from_bronze("value") for field in contract.fields}
     deps |= {"event_date": from_bronze("value"), "_rescued": from_bronze("value")}
     deps |= {column: from_bronze(source) for column, source in _SILVER_FROM_BRONZE.items()}
+    deps |= {column: from_bronze("value") for column, *_ in _CHANGE if contract.is_cdc}
     return dg.TableColumnLineage(deps)
 
 

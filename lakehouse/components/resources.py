@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lakehouse.lake.batch.report import StepReport
+    from lakehouse.lake.batch_views import DailyAggReport
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.speed.run import SpeedSummary
+    from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
 
 
@@ -82,11 +89,11 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.failing_days(contract, self.settings())
 
-    def keys_on_two_dates(self, contract: StreamContract) -> int:
-        """Keys that silver holds under more than one event date."""
+    def keys_held_twice(self, contract: StreamContract) -> int:
+        """Keys that silver holds in more than one row."""
         from lakehouse.lake import standing
 
-        return standing.keys_on_two_dates(contract, self.settings())
+        return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
@@ -106,8 +113,48 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return maintenance.maintain_events(self.settings())
 
+    def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
+        """Bring windows, sessions and the real-time views of user events up to silver."""
+        from lakehouse.lake.batch_views import record_of
+        from lakehouse.lake.paths import LakePaths
+        from lakehouse.lake.speed import run
+
+        settings = self.settings()
+        record = record_of(LakePaths.of(settings))
+        return run.advance(settings, keep_from=record.boundary if record else None, report=report)
+
+    def build_daily_agg(self, days: list[date]) -> "DailyAggReport":
+        """Compute these days of the batch view from silver."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.build_daily_agg(self.settings(), days)
+
+    def stale_batch_days(self) -> list[date]:
+        """Settled days that the batch view lacks, or whose silver changed since."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.stale_days(self.settings())
+
+    def publish_kpis(self) -> "KpiPage":
+        """Read the serving view and write the live page of key figures."""
+        from lakehouse.lake import kpi_page
+
+        return kpi_page.publish_kpis(self.settings())
+
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+
+    def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
+        """Run one step of one window of a batch pipeline."""
+        from lakehouse.lake.batch import run
+
+        return run.run_step(pipeline, step, partition, self.settings())
+
+    def report_incident(self, incident: Incident) -> list[Exception]:
+        """Write an incident down and tell the handlers; returns what failing handlers raised."""
+        from lakehouse.lake import incidents
+
+        return incidents.report_incident(incident, self.settings())

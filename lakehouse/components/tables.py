@@ -108,7 +108,11 @@ def table_specs(contract: StreamContract) -> list[dg.AssetSpec]:
         deps=[bronze.key],
         group_name="silver",
         description=f"{contract.description} Valid, one row per {', '.join(contract.key)}. "
-        "A partition holds the events that happened on that UTC day.",
+        + (
+            "The state of now; whatever day is materialised, the whole table is computed anew."
+            if contract.is_cdc
+            else "A partition holds the events that happened on that UTC day."
+        ),
         metadata={
             "dagster/column_schema": silver_schema(contract),
             "dagster/column_lineage": silver_lineage(contract, bronze.key),

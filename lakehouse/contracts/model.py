@@ -6,10 +6,11 @@ Here: the shape of the contract and the checks that need nothing but the contrac
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -20,7 +21,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "timestamp")
 
 Severity = Literal["warn", "error", "fail"]
-Mode = Literal["append", "upsert"]
+Mode = Literal["append", "upsert", "cdc"]
 TopicKind = Literal["streaming", "batch", "events"]
 
 
@@ -68,7 +69,8 @@ class _Strict(BaseModel):
 class TopicSpec(_Strict):
     """The stream's Kafka topic. `kind`: streaming, batch (filled by extracts from time to time) or events.
 
-    `config` takes further topic settings by Kafka's own names.
+    `config` takes further topic settings by Kafka's own names. Records with an equal `key_field` land on one partition;
+    without it the stream's key is taken.
     """
 
     name: str = Field(pattern=TOPIC_NAME)
@@ -77,6 +79,8 @@ class TopicSpec(_Strict):
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
+    key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
 
     @property
     def dlq(self) -> str:
@@ -87,9 +91,11 @@ class TopicSpec(_Strict):
 class FieldSpec(_Strict):
     """One column of silver.
 
-    `source` is the JSON key when it differs from the name. `parse` is a Spark SQL expression over `value`, the raw text
-    of that key, whose result is cast to the type. `derive` is an expression over the other fields: the column is not in
-    the event. A field that is not `nullable` rejects rows in which it is missing.
+    `source` is the JSON key when it differs from the name; `aliases` are further keys for the same thing, asked in this
+    order when the first is missing. `parse` is a Spark SQL expression over `value`, the raw text of that key, whose
+    result is cast to the type. `encoding` names a way of writing instead: times as numbers since 1970, decimals as
+    base64. `derive` is an expression over the other fields: the column is not in the event. A field that is not
+    `nullable` rejects rows in which it is missing.
     """
 
     name: Name
@@ -98,19 +104,36 @@ class FieldSpec(_Strict):
     nullable: bool = False
     pii: bool = False
     source: str | None = None
+    aliases: list[str] = []
     parse: str | None = None
+    encoding: Encoding | None = None
     derive: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "FieldSpec":
-        if self.derive is not None and (self.parse is not None or self.source is not None):
-            raise ValueError(f"field {self.name}: a derived field has neither source nor parse")
+        if self.encoding is not None:
+            if self.parse is not None or self.derive is not None:
+                raise ValueError(f"field {self.name}: a field with an encoding has neither parse nor derive")
+            if self.type.startswith("decimal") != (self.encoding == "base64") or (
+                self.encoding != "base64" and self.type != "timestamp"
+            ):
+                raise ValueError(
+                    f"field {self.name}: encoding {self.encoding} is not for {self.type}; "
+                    "base64 is for decimals, the others are for timestamps"
+                )
+        if self.derive is not None and (self.parse is not None or self.source is not None or self.aliases):
+            raise ValueError(f"field {self.name}: a derived field has neither source nor aliases nor parse")
         return self
 
     @property
     def key(self) -> str:
         """The JSON key that carries this field."""
         return self.source or self.name
+
+    @property
+    def keys(self) -> list[str]:
+        """Every JSON key that may carry this field, the most wanted first."""
+        return list(dict.fromkeys([self.key, *self.aliases]))
 
 
 class Rule(_Strict):
@@ -183,9 +206,15 @@ class StreamContract(_Strict):
     topic: TopicSpec
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
+    poll: Duration = Field(
+        timedelta(seconds=5), description="How often the arrivals sensor looks; longer where nobody waits for the rows"
+    )
     event_time: str
     key: list[str] = Field(min_length=1)
     mode: Mode = "upsert"
+    change: ChangeSpec = ChangeSpec()
+    history: Literal["none", "scd2"] = "none"
+    track: list[str] = []
     partition_by: list[str] = []
     fields: list[FieldSpec] = Field(min_length=1)
     rules: list[Rule] = []
@@ -195,6 +224,41 @@ class StreamContract(_Strict):
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
     reconcile: list[Reconciliation] = []
+
+    @property
+    def is_cdc(self) -> bool:
+        """Whether the events are change records, of which silver keeps the current state per key."""
+        return self.mode == "cdc"
+
+    @property
+    def latest_wins(self) -> bool:
+        """Whether the last record of a key is silver's row; in append mode it is the first."""
+        return self.mode != "append"
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the stream has a history table."""
+        return self.history != "none"
+
+    @property
+    def identity(self) -> list[str]:
+        """Columns that tell silver's rows apart. What changes keeps its key, while its time moves."""
+        return list(self.key) if self.is_cdc else ["event_date", *self.key]
+
+    @property
+    def partition_columns(self) -> list[str]:
+        """Columns by which silver is partitioned."""
+        return [] if self.is_cdc else ["event_date", *self.partition_by]
+
+    @property
+    def tracked(self) -> list[str]:
+        """Fields whose change makes a new version in the history."""
+        return self.track or [name for name in self.field_names if name not in self.key]
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group whose offsets tell lag tools how far bronze has read."""
+        return self.topic.consumer_group or f"lakehouse-{self.name}"
 
     @property
     def field_names(self) -> list[str]:
@@ -212,26 +276,38 @@ class StreamContract(_Strict):
                 return spec
         raise KeyError(name)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _change_time(cls, data: Any) -> Any:
+        """A change happened when its source committed it; a `cdc` stream names no other time."""
+        if isinstance(data, dict) and data.get("mode") == "cdc":
+            return {"event_time": CHANGED_AT} | data
+        return data
+
     @model_validator(mode="after")
     def _consistent(self) -> "StreamContract":
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
-        reserved = [name for name in names if name == "event_date"]
+        taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
+        reserved = [name for name in names if name in taken]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
         for label, columns in (
-            ("event_time", [self.event_time]),
+            ("event_time", [] if self.is_cdc else [self.event_time]),
             ("key", self.key),
+            ("track", self.track),
             ("partition_by", self.partition_by),
             ("unique", self.unique),
+            ("topic.key_field", [self.topic.key_field] if self.topic.key_field else []),
         ):
             problems += [
                 f"{label}: {column} is no field; allowed: {', '.join(names)}"
                 for column in columns
                 if column not in names
             ]
-        if not problems and self.field(self.event_time).type != "timestamp":
+        problems += self._mode_problems()
+        if not problems and not self.is_cdc and self.field(self.event_time).type != "timestamp":
             problems.append(
                 f"event_time: {self.event_time} must be of type timestamp, not {self.field(self.event_time).type}"
             )
@@ -239,6 +315,23 @@ class StreamContract(_Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _mode_problems(self) -> list[str]:
+        """Options that do not go together."""
+        found = []
+        if self.is_cdc and self.event_time != CHANGED_AT:
+            found.append("event_time: a cdc stream has none; its changes are ordered by the source (change.order)")
+        if self.is_cdc and self.partition_by:
+            found.append("partition_by: a cdc stream has no partitions, because its rows move")
+        if self.is_cdc and any(field.name in self.key and field.derive is not None for field in self.fields):
+            found.append("key: a derived field is no key of a cdc stream; a delete may carry nothing but the key")
+        if not self.is_cdc and self.change != ChangeSpec():
+            found.append("change: only for mode cdc")
+        if self.track and not self.keeps_history:
+            found.append("track: only with history: scd2")
+        if self.keeps_history and self.mode == "append":
+            found.append("history: an append stream has no versions; allowed with mode upsert or cdc")
+        return found
 
     def _sql_problems(self) -> list[str]:
         """What is wrong with the SQL in this contract, each with the place it stands at."""

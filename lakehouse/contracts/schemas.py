@@ -6,6 +6,7 @@ Here: pure renderings. Not here: reading contracts (`contracts.load`), writing t
 import re
 from typing import Any
 
+from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import FieldSpec, StreamContract
 
 AVRO_NAMESPACE = "lakehouse"
@@ -48,13 +49,16 @@ SILVER_COLUMNS = {
 def json_schema(contract: StreamContract) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the event. Fields with a `parse` expression may have any scalar value."""
     fields = event_fields(contract)
+    # One of the keys has to be there, whichever.
+    choices = [{"anyOf": [{"required": [key]} for key in f.keys]} for f in fields if f.aliases and not f.nullable]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": contract.name,
         "description": contract.description,
         "type": "object",
-        "properties": {field.key: _json_field(field) for field in fields},
-        "required": [field.key for field in fields if not field.nullable],
+        "properties": {key: _json_field(field) for field in fields for key in field.keys},
+        "required": [field.key for field in fields if not field.nullable and not field.aliases],
+        **({"allOf": choices} if choices else {}),
         # Unknown keys are kept in `_rescued` unless the contract stops on them.
         "additionalProperties": contract.evolve.add == "auto",
     }
@@ -74,20 +78,27 @@ def avro_schema(contract: StreamContract) -> dict[str, Any]:
 def event_ddl(contract: StreamContract) -> str:
     """Spark DDL of the event as JSON carries it, for `from_json`; fields with a `parse` expression are raw text."""
     return ", ".join(
-        f"{_quoted(field.key)} {'STRING' if field.parse else spark_type(field.type)}"
+        f"{_quoted(key)} {'STRING' if field.parse else spark_type(field.type)}"
         for field in event_fields(contract)
+        for key in field.keys
     )
 
 
 def silver_ddl(contract: StreamContract) -> str:
     """Spark DDL of the silver table, with comments: the contract's fields, then what silver adds."""
     columns = [
-        f"{_quoted(field.name)} {spark_type(field.type)}{'' if field.nullable else ' NOT NULL'} "
+        f"{_quoted(field.name)} {spark_type(field.type)}{'' if _may_be_null(field, contract) else ' NOT NULL'} "
         f"COMMENT '{_escaped(field.description)}'"
         for field in contract.fields
     ]
-    columns += [f"{_quoted(name)} {kind}" for name, kind in SILVER_COLUMNS.items()]
+    change = {name: kind.upper() for name, kind in CHANGE_COLUMNS.items()} if contract.is_cdc else {}
+    columns += [f"{_quoted(name)} {kind}" for name, kind in (SILVER_COLUMNS | change).items()]
     return ", ".join(columns)
+
+
+def _may_be_null(field: FieldSpec, contract: StreamContract) -> bool:
+    """Of a deleted row silver keeps the key alone."""
+    return field.nullable or (contract.is_cdc and field.name not in contract.key)
 
 
 def event_fields(contract: StreamContract) -> list[FieldSpec]:
@@ -138,6 +149,8 @@ def _avro_field(field: FieldSpec) -> dict[str, Any]:
     rendered: dict[str, Any] = {"name": name, "type": kind, "doc": field.description}
     if field.nullable:
         rendered |= {"type": ["null", kind], "default": None}
+    if field.aliases:
+        rendered["aliases"] = [alias for alias in field.keys if alias != name]
     if field.pii:
         rendered["pii"] = True
     return rendered

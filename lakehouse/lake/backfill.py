@@ -16,6 +16,7 @@ from lakehouse.lake.bronze import midnight, today
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.drain import drain
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import current_version, last_plan, merged_through
@@ -24,8 +25,9 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
+from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import silver_columns, winner_per_key
+from lakehouse.transforms.events import valid_rows, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -41,6 +43,8 @@ def rebuild_silver(
 ) -> list[DayReport]:
     """Recompute event dates of silver from bronze and replace exactly those partitions, one commit per date.
 
+    A `cdc` stream has one row per key, whose date moves: whatever the days, its whole table is replaced in one commit.
+
     Records that arrived in bronze but are not merged yet are included; merging them later changes nothing. No merge can
     fall between the read and the commit of a day: both hold the stream's lock, and Dagster's pool keeps hosts apart.
 
@@ -53,10 +57,13 @@ def rebuild_silver(
     done: list[DayReport] = []
     try:
         ensure_tables(spark, contract, paths)
-        for day in days:
-            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
-                done.append(_rebuild_day(spark, contract, paths, day))
-            report(done[-1])
+        for some in [days] if contract.is_cdc else [[day] for day in days]:
+            lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
+            with lock, settled(settings, paths.silver(contract.name)):
+                fresh = _rebuild_days(spark, contract, paths, some)
+            done += fresh
+            for entry in fresh:
+                report(entry)
     finally:
         spark.stop()
         write_facts(paths, [_fact(entry) for entry in done])
@@ -95,51 +102,57 @@ def verify_bronze_day(contract: StreamContract, settings: Settings, day: date) -
 
 
 @again_after_conflict
-def _rebuild_day(spark: "SparkSession", contract: StreamContract, paths: LakePaths, day: date) -> DayReport:
+def _rebuild_days(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date]
+) -> list[DayReport]:
+    """Replace what must be replaced at once, in one commit: a day's partition, or the whole table of a `cdc` stream."""
     began = time.monotonic()
     known = last_plan(paths.bronze(contract.name))
     silver = paths.silver(contract.name)
     if known is None:
-        return DayReport(contract.name, day, 0, time.monotonic() - began, "bronze is empty; nothing to do")
+        note = "bronze is empty; nothing to do"
+        return [DayReport(contract.name, day, 0, time.monotonic() - began, note) for day in days]
     metadata = {
         "kind": "backfill",
         "stream": contract.name,
-        "day": day.isoformat(),
+        "days": [day.isoformat() for day in days],
         "through": known[0].batch,
         "merged_through": merged_through(silver),
     }
+    listed = f"event_date IN ({date_list(days)})"
     with spark_errors():
-        rows = _silver_of_day(spark, contract, paths, known[0], day)
-        (
-            rows.write.format("delta")
-            .mode("overwrite")
-            .option("replaceWhere", f"event_date = DATE'{day}'")
-            .option("userMetadata", json.dumps(metadata))
-            .save(silver)
+        writer = _silver_of_days(spark, contract, paths, known[0], days).write.format("delta").mode("overwrite")
+        if not contract.is_cdc:
+            writer = writer.option("replaceWhere", listed)
+        writer.option("userMetadata", json.dumps(metadata)).save(silver)
+        groups = spark.read.format("delta").load(silver).where(listed).groupBy("event_date").count().collect()
+    rows = {group["event_date"]: group["count"] for group in groups}
+    whole = "the whole table, " if contract.is_cdc else ""
+    return [
+        DayReport(
+            stream=contract.name,
+            day=day,
+            rows=rows.get(day, 0),
+            seconds=(time.monotonic() - began) / len(days),
+            note=f"{whole}recomputed from bronze through batch {known[0].batch}",
+            delta_version=current_version(silver),
         )
-        count = spark.read.format("delta").load(silver).where(f"event_date = DATE'{day}'").count()
-    return DayReport(
-        stream=contract.name,
-        day=day,
-        rows=count,
-        seconds=time.monotonic() - began,
-        note=f"recomputed from bronze through batch {known[0].batch}",
-        delta_version=current_version(silver),
-    )
+        for day in days
+    ]
 
 
-def _silver_of_day(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, newest: Plan, day: date
+def _silver_of_days(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, newest: Plan, days: list[date]
 ) -> "DataFrame":
-    """What silver must hold of an event date: the latest valid row per key, from bronze alone."""
-    bronze = (
-        spark.read.format("delta")
-        .load(paths.bronze(contract.name))
-        .where(f"batch <= {newest.batch} AND {arrival_window(contract, day)}")
-    )
-    judged = judge_as_decided(bronze, contract, newest.generations, paths)
-    valid = judged.where(f"_broken = '' AND event_date = DATE'{day}'")
-    return winner_per_key(valid.select(*silver_columns(contract)), contract)
+    """What silver must hold of these event dates, or at all: the latest valid row per key, from bronze alone."""
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {newest.batch}")
+    if contract.is_cdc:
+        return winner_per_key(
+            valid_rows(judge_as_decided(bronze, contract, newest.generations, paths), contract), contract
+        )
+    arrived = bronze.where(" OR ".join(f"({arrival_window(contract, day)})" for day in days))
+    rows = valid_rows(judge_as_decided(arrived, contract, newest.generations, paths), contract)
+    return winner_per_key(rows.where(f"event_date IN ({date_list(days)})"), contract)
 
 
 def arrival_window(contract: StreamContract, day: date) -> str:

@@ -13,13 +13,17 @@ from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (
     DEFAULT_TOLERANCE,
     MALFORMED,
+    NO_ROW_IMAGE,
     NO_VALUE,
     NOT_UTF8,
+    TRUNCATED,
+    UNKNOWN_OP,
     date_list,
     rejecting_conditions,
     warning_conditions,
 )
 from lakehouse.settings import Settings
+from lakehouse.transforms.events import current_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +32,13 @@ _UNREADABLE = {
     MALFORMED: "The value is a JSON object.",
     NOT_UTF8: "The value is UTF-8 text.",
     NO_VALUE: "The record has a value.",
+}
+_NO_CHANGE = {
+    MALFORMED: _UNREADABLE[MALFORMED],
+    NOT_UTF8: _UNREADABLE[NOT_UTF8],
+    UNKNOWN_OP: "The change is a create, update, delete or snapshot read.",
+    NO_ROW_IMAGE: "A change that is no delete carries the row.",
+    TRUNCATED: "The source's table was not truncated.",
 }
 
 
@@ -83,7 +94,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     rows = kept + rejected
     results = [
         _result(name, "error", text, rows, by_reason.get(name, 0), DEFAULT_TOLERANCE)
-        for name, text in _UNREADABLE.items()
+        for name, text in (_NO_CHANGE if contract.is_cdc else _UNREADABLE).items()
     ]
     for condition in rejecting_conditions(contract):
         broken = by_reason.get(condition.name, 0)
@@ -108,7 +119,7 @@ def _kept(
     conditions = warning_conditions(contract)
     counts = [f"count_if(NOT coalesce({c.holds}, false)) AS `{c.name}`" for c in conditions]
     silver = spark.read.format("delta").load(paths.silver(contract.name)).where(_within("event_date", days))
-    row = silver.selectExpr("count(*) AS _rows", *counts).collect()[0]
+    row = current_rows(silver, contract).selectExpr("count(*) AS _rows", *counts).collect()[0]
     return row["_rows"], {c.name: row[c.name] for c in conditions}
 
 

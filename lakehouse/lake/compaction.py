@@ -46,23 +46,22 @@ def compact(
     Args:
         spark: A session.
         path: The table.
-        column: Its first partition column, a date.
+        column: Its first partition column, a date; empty when it has none, then the table is rewritten as one.
         days: As `crowded_days` returns them.
         guard: Held during each statement, so that merges wait for it instead of losing their work.
     """
     for key, value in _CONF.items():
         spark.conf.set(key, value)
-    return _each(spark, days, guard, lambda group: f"OPTIMIZE delta.`{path}` WHERE {column} IN ({date_list(group)})")
+    return _each(spark, days, guard, lambda group: f"OPTIMIZE delta.`{path}`{_of_days(column, group)}")
 
 
 def purge(spark: "SparkSession", path: str, column: str, days: dict[str, int], guard: Guard = nullcontext) -> Rewritten:
     """Rewrite the files of these days that have deleted rows, without them; arguments as `compact`."""
-    return _each(
-        spark,
-        days,
-        guard,
-        lambda group: f"REORG TABLE delta.`{path}` WHERE {column} IN ({date_list(group)}) APPLY (PURGE)",
-    )
+    return _each(spark, days, guard, lambda group: f"REORG TABLE delta.`{path}`{_of_days(column, group)} APPLY (PURGE)")
+
+
+def _of_days(column: str, days: list[str]) -> str:
+    return f" WHERE {column} IN ({date_list(days)})" if column else ""
 
 
 def compact_events(path: str, files: list[DataFile]) -> Rewritten:

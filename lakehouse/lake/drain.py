@@ -19,6 +19,7 @@ from lakehouse.errors import BatchConflictError, LakehouseError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.damage import require_sound
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan
@@ -90,7 +91,9 @@ class _Drain:
         silver = threading.Thread(target=self._silver_loop, name=f"silver-{self._contract.name}")
         with TopicReader(self._settings) as topics:
             try:
-                ensure_tables(spark, self._contract, self._paths)
+                name, paths = self._contract.name, self._paths
+                with settled(self._settings, paths.bronze(name), paths.silver(name), paths.quarantine(name)):
+                    ensure_tables(spark, self._contract, paths)
                 silver.start()
                 writer = BronzeWriter(self._contract, self._settings, spark, topics)
                 reason = self._bronze_loop(writer, began + budget_seconds, idle_seconds, day)
@@ -113,7 +116,7 @@ class _Drain:
             if known is not None:
                 # Nothing reads it back: a live member of that group, or a broker that just went away, fails no drain.
                 with suppress(LakehouseError):
-                    topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)
+                    topics.commit_group(self._contract.consumer_group, self._contract.topic.name, known[0].end)
         return DrainSummary(
             stream=self._contract.name,
             batches=self._counts["batches"],

@@ -50,7 +50,7 @@ def check_partitions(spark: "SparkSession", contract: StreamContract, settings: 
         problems.append(f"start: {contract.start} lies ahead; there is no partition yet")
     path = LakePaths.of(settings).silver(contract.name)
     if table_exists(path):
-        wanted = ["event_date", *contract.partition_by]
+        wanted = contract.partition_columns
         held = list(spark.sql(f"DESCRIBE DETAIL delta.`{path}`").select("partitionColumns").collect()[0][0])
         if held != wanted:
             problems.append(f"partition_by: silver is partitioned by {held}, the contract says {wanted}")

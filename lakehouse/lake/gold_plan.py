@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Mode = Literal["full", "incremental", "unchanged"]
 # Beyond this many dates one pass over everything is faster than a filter on each.
 MAX_TOUCHED_DATES = 400
+WHOLE = ""
+"""Stands for all dates of a table that is not partitioned by them."""
 
 RECORD_TABLES = """
 create table if not exists _build (
@@ -117,7 +119,7 @@ def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | 
     if before is None:
         return None
     dates = sorted(day for day in before.keys() | now.keys() if before.get(day) != now.get(day))
-    return dates if len(dates) <= MAX_TOUCHED_DATES else None
+    return dates if len(dates) <= MAX_TOUCHED_DATES and WHOLE not in dates else None
 
 
 def latest_version(path: str) -> int:
@@ -139,7 +141,7 @@ def date_fingerprints(connection: "DuckDBPyConnection", path: str, version: int)
         f" from delta_list_files({literal(path)}, version => {version}, delete_count => true)"
     ).fetchall()
     for day, file, deleted in rows:
-        files.setdefault(str(day), []).append(f"{Path(file).name}:{deleted}")
+        files.setdefault(WHOLE if day is None else str(day), []).append(f"{Path(file).name}:{deleted}")
     return {
         day: hashlib.md5("\n".join(sorted(names)).encode(), usedforsecurity=False).hexdigest()
         for day, names in files.items()

@@ -72,10 +72,17 @@ def replay(
     """Rebuild silver of event dates from `since` on (None: all) from bronze alone, and swap it in.
 
     Raises:
-        UsageError: an unfinished replay of other dates or another contract is there.
+        UsageError: an unfinished replay of other dates or another contract is there, or dates are named for a `cdc`
+            stream.
         Stop: as `lake.silver.SilverWriter.merge`; the same command goes on where it stopped.
     """
     began = time.monotonic()
+    if contract.is_cdc and since is not None:
+        raise UsageError(
+            f"Stream {contract.name} can only be replayed as a whole.",
+            why="It keeps the current row of each key, and the date of such a row moves.",
+            fix=f"lakehouse replay {contract.name}",
+        )
     require_lake(settings)
     paths = LakePaths.of(settings)
     require_sound(contract.name, paths)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows
 from lakehouse.lake import compaction, gold
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import read_lake_id, require_lake
 from lakehouse.lake.ledger import commits, last_commit_of, merged_through
@@ -97,7 +98,7 @@ def maintain_stream(
     paths = LakePaths.of(settings)
     layers = {
         "bronze": (paths.bronze(contract.name), "arrival_date"),
-        "silver": (paths.silver(contract.name), "event_date"),
+        "silver": (paths.silver(contract.name), next(iter(contract.partition_columns), "")),
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
@@ -114,7 +115,7 @@ def maintain_stream(
             guard = _silver_guard(settings, contract.name) if layer == "silver" else nullcontext
             pinned = _gold_version(settings, contract.name) if layer == "silver" else None
             table = _Table(contract.name, layer, path, column, guard, pinned)
-            done = _maintain(spark, table, settings.vacuum_hours, dry_run=dry_run)
+            done = _maintain(spark, table, settings, dry_run=dry_run)
             if not dry_run:
                 needed = needed_version(layer, paths, contract.name, pinned)
                 done = replace(done, log_files=trim_log(path, needed, KEEP_LOG_DAYS))
@@ -143,7 +144,8 @@ def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport
         rewritten = compaction.Rewritten(list(crowded_days(files)), [])
     else:
         require_lake(settings)
-        rewritten = compaction.compact_events(paths.events, files)
+        with settled(settings, paths.events):
+            rewritten = compaction.compact_events(paths.events, files)
     removed = vacuum_events(paths.events, settings.vacuum_hours, dry_run=dry_run)
     table = _Table("ops", "events", paths.events)
     after = data_files(paths.events) if rewritten.done and not dry_run else files
@@ -173,7 +175,7 @@ def _first_needed_batch(paths: LakePaths, stream: str) -> int | None:
     return None
 
 
-def _maintain(spark: "SparkSession", table: _Table, hours: int, *, dry_run: bool) -> TableReport:
+def _maintain(spark: "SparkSession", table: _Table, settings: Settings, *, dry_run: bool) -> TableReport:
     path, column, guard = table.path, table.column, table.guard
     began = time.monotonic()
     files = data_files(path)
@@ -183,12 +185,13 @@ def _maintain(spark: "SparkSession", table: _Table, hours: int, *, dry_run: bool
         after = files
     else:
         expect_rows(spark, sum(file.rows for file in files))
-        compacted = compaction.compact(spark, path, column, crowded_days(files), guard)
-        after = data_files(path) if compacted.done else files
-        # Compaction leaves deleted rows behind by itself; only what it did not touch is left to purge.
-        purged = compaction.purge(spark, path, column, hollow_days(after), guard)
+        with settled(settings, path):
+            compacted = compaction.compact(spark, path, column, crowded_days(files), guard)
+            after = data_files(path) if compacted.done else files
+            # Compaction leaves deleted rows behind by itself; only what it did not touch is left to purge.
+            purged = compaction.purge(spark, path, column, hollow_days(after), guard)
         after = data_files(path) if purged.done else after
-    removed = vacuum(spark, path, hours, pinned=table.pinned, dry_run=dry_run)
+    removed = vacuum(spark, path, settings.vacuum_hours, pinned=table.pinned, dry_run=dry_run)
     return _report(table, files, after, compacted, purged, removed, began)
 
 

@@ -26,7 +26,7 @@ def merge_winners(
     *,
     transaction: tuple[str, int] | None = None,
 ) -> int:
-    """Merge rows, one per (event date, key), into the silver table at `path`; who wins is as in `winner_per_key`.
+    """Merge rows, one per identity, into the silver table at `path`; who wins is as in `winner_per_key`.
 
     Merging the same rows again changes nothing: a row has to come strictly later (in append mode: earlier) than the one
     that is there.
@@ -35,7 +35,7 @@ def merge_winners(
         winners: Materialised rows in the shape of silver.
         contract: The stream.
         path: The silver table.
-        event_dates: Event dates (ISO) of these rows; no other partition is read.
+        event_dates: Event dates (ISO) of these rows; no other partition is read, where there are some.
         metadata: Goes into the commit.
         transaction: Application id and version under which Delta drops a repeated commit.
 
@@ -61,12 +61,12 @@ def merge_winners(
 
 
 def _statement(contract: StreamContract, path: str, event_dates: Iterable[str]) -> str:
-    keys = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.key)
     order = winning_order(contract)
-    beats = ">" if contract.mode == "upsert" else "<"
+    beats = ">" if contract.latest_wins else "<"
     wins = f"struct({', '.join(f's.`{c}`' for c in order)}) {beats} struct({', '.join(f't.`{c}`' for c in order)})"
+    days = "" if contract.is_cdc else f"t.event_date IN ({date_list(sorted(event_dates))}) AND "
+    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.identity)
     return (
-        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s "
-        f"ON t.event_date IN ({date_list(sorted(event_dates))}) AND t.event_date = s.event_date AND {keys} "
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {days}{same} "
         f"WHEN MATCHED AND {wins} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     )

@@ -33,6 +33,18 @@ class LakePaths:
         """Rejected records with their reasons."""
         return f"{self.root}/replay/{stream}/quarantine" if self.rebuilt else f"{self.root}/quarantine/{stream}"
 
+    def batch(self, pipeline: str, step: str) -> str:
+        """Rows of one step of a batch pipeline."""
+        return f"{self.root}/batch/{pipeline}/{step}"
+
+    def speed(self, table: str) -> str:
+        """Results of the speed layer: windows and sessions."""
+        return f"{self.root}/speed/{table}"
+
+    def batch_view(self, name: str) -> str:
+        """Results of the batch layer, partitioned by date: `batch-views/<name>/date=<date>/…`."""
+        return f"{self.root}/batch-views/{name}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
@@ -47,6 +59,26 @@ class LakePaths:
     def decisions(self) -> str:
         """What people decided about rejected records."""
         return f"{self.root}/ops/decisions"
+
+    @property
+    def quality_results(self) -> str:
+        """Results of every check: validations, Dagster's asset checks, dbt tests."""
+        return f"{self.root}/quality/results"
+
+    @property
+    def quality_statistics(self) -> str:
+        """Figures per stream and hour, from which anomaly checks learn what is usual."""
+        return f"{self.root}/quality/statistics"
+
+    @property
+    def reports(self) -> Path:
+        """Dated quality reports and exports, as files for people."""
+        return Path(self.root) / "reports"
+
+    @property
+    def audit(self) -> str:
+        """What users and the system did, out of Dagster's event log."""
+        return f"{self.root}/ops/audit"
 
     @property
     def identity(self) -> Path:

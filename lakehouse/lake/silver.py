@@ -28,8 +28,8 @@ from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import (
     repeated_keys,
-    silver_columns,
     slim,
+    valid_rows,
     winner_per_key,
     winners_of_repeated,
 )
@@ -203,7 +203,7 @@ class SilverWriter:
             "rejected": profile.rejected,
         }
         app_id = f"silver/{self._contract.name}"
-        rows = judged.where("_broken = ''").select(*silver_columns(self._contract))
+        rows = valid_rows(judged, self._contract)
         if profile.valid == 0:
             # Nothing to merge, but the position must advance: an append of no rows carries it.
             writer = rows.limit(0).write.format("delta").mode("append").option("userMetadata", json.dumps(metadata))

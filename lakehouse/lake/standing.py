@@ -90,8 +90,8 @@ def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDa
     return found
 
 
-def keys_on_two_dates(contract: StreamContract, settings: Settings) -> int:
-    """Keys that silver holds under more than one event date: the same thing, reported with two times."""
+def keys_held_twice(contract: StreamContract, settings: Settings) -> int:
+    """Keys that silver holds in more than one row, under two event dates: one thing, reported with two times."""
     path = LakePaths.of(settings).silver(contract.name)
     if not table_exists(path):
         return 0
@@ -99,7 +99,7 @@ def keys_on_two_dates(contract: StreamContract, settings: Settings) -> int:
     with _duck() as duck:
         sql = (
             f"SELECT count(*) FROM (SELECT 1 FROM delta_scan(?) GROUP BY {keys} "  # noqa: S608 - names out of the contract
-            "HAVING min(event_date) < max(event_date))"
+            "HAVING count(*) > 1)"
         )
         (count,) = _one(duck, sql, path)
     return int(count)

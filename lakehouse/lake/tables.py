@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import SchemaIncompatibleError, SetupError
@@ -51,7 +52,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
     for path in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
         _require_memory(path)
     with spark_errors():
-        _create(
+        create_table(
             spark,
             paths.bronze(contract.name),
             BRONZE_COLUMNS,
@@ -59,7 +60,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             # Statistics on payloads would cost time and copy personal data into the log.
             "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
         )
-        _create(
+        create_table(
             spark,
             paths.quarantine(contract.name),
             QUARANTINE_COLUMNS,
@@ -71,11 +72,11 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             _evolve(spark, contract, silver)
             return
         columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
-        _create(
+        create_table(
             spark,
             silver,
             columns,
-            ["event_date", *contract.partition_by],
+            contract.partition_columns,
             f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'",
         )
 
@@ -83,22 +84,26 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
 def silver_types(contract: StreamContract) -> dict[str, str]:
     """Column names and Spark types of the silver table, in order."""
     fields = {field.name: spark_type(field) for field in contract.fields}
-    return {**fields, "event_date": "date", "_rescued": "string", **_PROVENANCE_TYPES}
+    change = CHANGE_COLUMNS if contract.is_cdc else {}
+    return {**fields, "event_date": "date", "_rescued": "string", **change, **_PROVENANCE_TYPES}
 
 
 def _stats_columns(contract: StreamContract) -> str:
     """Key and event time, never a field marked as personal, plus the batch for incremental readers."""
     wanted = [*contract.key, contract.event_time]
-    public = [name for name in dict.fromkeys(wanted) if not contract.field(name).pii]
+    personal = {field.name for field in contract.fields if field.pii}
+    public = [name for name in dict.fromkeys(wanted) if name not in personal]
     return ",".join([*(name for name in public if name not in contract.partition_by), "_batch"])
 
 
-def _create(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
+def create_table(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
+    """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
     if table_exists(path):
         return
+    partitioned = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
     spark.sql(
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta "
-        f"PARTITIONED BY ({', '.join(partitions)}) TBLPROPERTIES ({properties}, {_KEEP_LOG})"
+        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta {partitioned} "
+        f"TBLPROPERTIES ({properties}, {_KEEP_LOG})"
     ).collect()
 
 

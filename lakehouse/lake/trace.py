@@ -219,11 +219,12 @@ class _Tracer:
             return "not_merged", f"silver lacks it; run: lakehouse verify {self._contract.name}"
         winner = (held.row["_topic_id"], held.row["_partition"], held.row["_offset"])
         if winner == _identity(origin):
-            return "in_silver", "it is the strongest record of its key"
+            gone = ", and says that the row was deleted" if held.row.get("_deleted") else ""
+            return "in_silver", f"it is the strongest record of its key{gone}"
         mine = next((v for v in versions if (v.topic_id, v.partition, v.offset) == _identity(origin)), None)
         by = mine.beaten_by if mine is not None else ""
-        which = "later" if self._contract.mode == "upsert" else "earlier"
-        decided = f" by its {which} {by}" if by == "event time" else f" by {by}" if by else ""
+        which = "later" if self._contract.latest_wins else "earlier"
+        decided = f" by its {which} {by}" if by in ("event time", "source position") else f" by {by}" if by else ""
         return "beaten", f"{winner[1]}:{winner[2]} has the same key and wins{decided}"
 
     def _why_quarantined(self, origin: Origin, row: Examined) -> str:

@@ -13,8 +13,11 @@ from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+UNKNOWN_OP = "unknown_op"
+NO_ROW_IMAGE = "no_row_image"
+TRUNCATED = "truncate_not_applied"
 # Every reason for which a record cannot be read at all; it is then the only one.
-UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8)
+UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8, UNKNOWN_OP, NO_ROW_IMAGE, TRUNCATED)
 # The reason of a record that passes the contract and that a person keeps out all the same.
 DISCARDED = "discarded"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
@@ -44,6 +47,13 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
             if rule.severity == "error"
         ),
     ]
+
+
+def key_conditions(contract: StreamContract) -> list[Condition]:
+    """What a deleted row must meet: its key is there and of its type, its time is possible. It has nothing else."""
+    of_key = {f"{name}_{kind}" for name in contract.key for kind in ("type", "present")}
+    implied = [*_type_conditions(contract), *_presence_conditions(contract)]
+    return [*(condition for condition in implied if condition.name in of_key), *_time_conditions(contract)]
 
 
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
@@ -76,7 +86,7 @@ def _type_conditions(contract: StreamContract) -> list[Condition]:
         if field.derive is not None or field.type == "string":
             continue
         name = f"`{field.name}`"
-        holds = f"{name} IS NOT NULL OR _raw IS NULL OR _raw[{quote(field.key)}] IS NULL"
+        holds = f"{name} IS NOT NULL OR _raw IS NULL OR {_raw_text(field)} IS NULL"
         if field.type == "double":
             holds = f"({holds}) AND ({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))"
         conditions.append(Condition(f"{field.name}_type", f"({holds})", "error", f"{field.name} is a {field.type}."))
@@ -96,7 +106,13 @@ def _is_there(field: FieldSpec) -> str:
     there = f"`{field.name}` IS NOT NULL"
     if field.derive is not None or field.type == "string":
         return there
-    return f"{there} OR (_raw IS NOT NULL AND _raw[{quote(field.key)}] IS NOT NULL)"
+    return f"{there} OR (_raw IS NOT NULL AND {_raw_text(field)} IS NOT NULL)"
+
+
+def _raw_text(field: FieldSpec) -> str:
+    """SQL: the text that the event has for this field, under whichever of its keys."""
+    texts = [f"_raw[{quote(key)}]" for key in field.keys]
+    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
 
 def _time_conditions(contract: StreamContract) -> list[Condition]:

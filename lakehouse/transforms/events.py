@@ -9,17 +9,21 @@ refer to the parsed struct many times, which the optimizer then does not inline.
 
 from typing import TYPE_CHECKING
 
+from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import FieldSpec, StreamContract
 from lakehouse.quality.rules import (
     MALFORMED,
     NO_VALUE,
     NOT_UTF8,
     broken_names,
+    key_conditions,
     quote,
     rejecting_conditions,
     stopping_conditions,
     warning_conditions,
 )
+from lakehouse.transforms.changes import unpacked
+from lakehouse.transforms.encodings import readable_field
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,7 +78,23 @@ def typed(bronze: "DataFrame", contract: StreamContract) -> "DataFrame":
 
 def silver_columns(contract: StreamContract) -> list[str]:
     """The columns of the silver table, in order."""
-    return [*contract.field_names, "event_date", "_rescued", *PROVENANCE]
+    return [*contract.field_names, "event_date", "_rescued", *_change_columns(contract), *PROVENANCE]
+
+
+def valid_rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """The judged rows that silver is made of, in its shape."""
+    # A truncate that the contract ignores is no reject, and there is no row in it.
+    passes = "_broken = '' AND _op != 't'" if contract.is_cdc else "_broken = ''"
+    return judged.where(passes).select(*silver_columns(contract))
+
+
+def current_rows(silver: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """Silver without the rows that only remember a deleted key."""
+    return silver.where("NOT _deleted") if contract.is_cdc else silver
+
+
+def _change_columns(contract: StreamContract) -> list[str]:
+    return list(CHANGE_COLUMNS) if contract.is_cdc else []
 
 
 def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
@@ -92,37 +112,16 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
         "offset AS _offset",
         "batch AS _batch",
         "_ingested_at",
+        "headers",
         f"{_RETRY_COUNT} AS _retry_count",
     )
 
 
 def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
-    own = [field for field in contract.fields if field.derive is None]
-    parsed = raw.selectExpr(
-        "*",
-        f"from_json(_text, {quote(_parse_schema(own))}, "
-        "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')) AS _event",
-        "json_object_keys(_text) AS _keys",
-    )
-    known = sorted({field.key for field in own})
-    in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
-    all_known = ", ".join(quote(key) for key in known)
-    unreadable = (
-        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
-        f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
-    )
-    fields = parsed.selectExpr(
-        *_RAW,
-        *PROVENANCE,
-        f"{unreadable} AS _unreadable",
-        # The raw texts are needed only where some field did not parse; everywhere else this branch costs nothing.
-        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} "
-        "THEN from_json(_text, 'map<string,string>') END AS _raw",
-        f"CASE WHEN _keys = array({in_order}) OR size(array_except(_keys, array({all_known}))) <= 0 THEN NULL "
-        "ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), "
-        f"(k, v) -> NOT array_contains(array({all_known}), k))) END AS _rescued",
-        *(_field_expression(field) for field in own),
-    )
+    own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
+    records = unpacked(raw, contract) if contract.is_cdc else raw
+    parsed = records.selectExpr("*", f"{_from_json('_text', own)} AS _event", "json_object_keys(_text) AS _keys")
+    fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:
         # One step each, in the order of the YAML, so that a derived field may use an earlier one.
@@ -130,10 +129,67 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
     return fields
 
 
+def _event_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":  # noqa: ARG001 - as _change_fields
+    unreadable = (
+        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
+        f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
+    )
+    return parsed.selectExpr(
+        *_RAW,
+        *PROVENANCE,
+        f"{unreadable} AS _unreadable",
+        f"{_raw_texts(own)} AS _raw",
+        f"{_rescued(own)} AS _rescued",
+        *(_field_expression(field) for field in own),
+    )
+
+
+def _change_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":
+    """As `_event_fields`; a delete that carries no row image has its key from the record's key."""
+    keys = [field for field in own if field.name in contract.key]
+    with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {_from_json('_key_text', keys)} END AS _key_event")
+    return with_key.selectExpr(
+        *_RAW,
+        *PROVENANCE,
+        "_op",
+        "_op = 'd' AS _deleted",
+        "_changed_at",
+        "_position",
+        "_refused AS _unreadable",
+        f"CASE WHEN _op != 'd' THEN {_raw_texts(own)} END AS _raw",
+        f"CASE WHEN _op != 'd' THEN {_rescued(own, added='__')} END AS _rescued",
+        *(_key_expression(field) if field in keys else _field_expression(field) for field in own),
+    )
+
+
+def _from_json(text: str, fields: list[FieldSpec]) -> str:
+    options = "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')"
+    return f"from_json({text}, {quote(_parse_schema(fields))}, {options})"
+
+
+def _raw_texts(own: list[FieldSpec]) -> str:
+    """SQL for the raw texts, needed only where some field did not parse; everywhere else this branch costs nothing."""
+    return (
+        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} THEN from_json(_text, 'map<string,string>') END"
+    )
+
+
+def _rescued(own: list[FieldSpec], *, added: str = "") -> str:
+    """SQL for the keys that the contract does not know, as JSON; what begins with `added` is no part of the row."""
+    in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
+    known = f"array({', '.join(quote(key) for key in sorted({key for field in own for key in field.keys}))})"
+    keys = f"filter(_keys, k -> NOT startswith(k, {quote(added)}))" if added else "_keys"
+    unknown = f"NOT array_contains({known}, k)" + (f" AND NOT startswith(k, {quote(added)})" if added else "")
+    return (
+        f"CASE WHEN _keys = array({in_order}) OR size(array_except({keys}, {known})) <= 0 THEN NULL "
+        f"ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), (k, v) -> {unknown})) END"
+    )
+
+
 def _has_unparsed(own: list[FieldSpec]) -> str:
     """SQL: some field with a `parse` expression came out null although its text is there."""
     parts = [
-        f"(_event.{_tick(field.key)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
         for field in own
         if field.parse is not None
     ]
@@ -144,8 +200,9 @@ def _parse_schema(own: list[FieldSpec]) -> str:
     """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
     types: dict[str, str] = {}
     for field in own:
-        is_text = field.parse is not None or field.key in types
-        types[field.key] = "string" if is_text else spark_type(field)
+        for key in field.keys:
+            is_text = field.parse is not None or key in types
+            types[key] = "string" if is_text else spark_type(field)
     columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
     return f"{columns}, `_corrupt` string"
 
@@ -153,28 +210,46 @@ def _parse_schema(own: list[FieldSpec]) -> str:
 def _field_expression(field: FieldSpec) -> str:
     if field.parse is not None:
         return f"{_parse_expression(field)} AS `{field.name}`"
-    return f"cast(_event.{_tick(field.key)} AS {spark_type(field)}) AS `{field.name}`"
+    casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
+    return f"{_first_of(casts)} AS `{field.name}`"
 
 
-def _parse_expression(field: FieldSpec) -> str:
+def _key_expression(field: FieldSpec) -> str:
+    kind = spark_type(field)
+    if field.parse is not None:
+        own, other = _parse_expression(field), _parse_expression(field, "_key_event")
+    else:
+        own, other = (f"cast({_text(field, event)} AS {kind})" for event in ("_event", "_key_event"))
+    return f"coalesce({own}, {other}) AS `{field.name}`"
+
+
+def _parse_expression(field: FieldSpec, event: str = "_event") -> str:
     """The field's own expression with the raw text bound to `value`."""
-    text = f"_event.{_tick(field.key)}"
-    bound = f"element_at(transform(array({text}), value -> {field.parse}), 1)"
+    bound = f"element_at(transform(array({_text(field, event)}), value -> {field.parse}), 1)"
     return f"try_cast({bound} AS {spark_type(field)})"
 
 
+def _text(field: FieldSpec, event: str = "_event") -> str:
+    """The raw text of a field with a `parse` expression, from the first of its keys that is there."""
+    return _first_of([f"{event}.{_tick(key)}" for key in field.keys])
+
+
+def _first_of(expressions: list[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
+
+
 def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
-    broken = broken_names(rejecting_conditions(contract))
     judged = typed.selectExpr(
         "*",
-        f"CASE WHEN _unreadable != '' THEN _unreadable ELSE {broken} END AS _broken",
-        f"CASE WHEN _unreadable != '' THEN '' ELSE {broken_names(stopping_conditions(contract))} END AS _failed",
-        f"CASE WHEN _unreadable != '' THEN '' ELSE {broken_names(warning_conditions(contract))} END AS _warned",
+        f"{_verdict(contract, broken_names(rejecting_conditions(contract)), unreadable='_unreadable')} AS _broken",
+        f"{_verdict(contract, broken_names(stopping_conditions(contract)))} AS _failed",
+        f"{_verdict(contract, broken_names(warning_conditions(contract)))} AS _warned",
     )
     return judged.selectExpr(
-        *(f"`{name}`" for name in contract.field_names),
+        *(_kept(name, contract) for name in contract.field_names),
         f"to_date(`{contract.event_time}`) AS event_date",
         "_rescued",
+        *_change_columns(contract),
         *PROVENANCE,
         "key",
         "value",
@@ -185,24 +260,39 @@ def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
     )
 
 
+def _verdict(contract: StreamContract, broken: str, *, unreadable: str = "''") -> str:
+    """SQL for the names of broken conditions; of a delete only the key is judged, for it carries nothing else."""
+    of_deleted = ""
+    if contract.is_cdc:
+        names = broken_names(key_conditions(contract)) if unreadable != "''" else "''"
+        of_deleted = f"WHEN _op = 'd' THEN {names} WHEN _op = 't' THEN '' "
+    return f"CASE WHEN _unreadable != '' THEN {unreadable} {of_deleted}ELSE {broken} END"
+
+
+def _kept(name: str, contract: StreamContract) -> str:
+    """SQL for a field of silver; of a deleted row only the key stays, for what else is told depends on the source."""
+    if not contract.is_cdc or name in contract.key:
+        return f"`{name}`"
+    return f"CASE WHEN NOT _deleted THEN `{name}` END AS `{name}`"
+
+
 def winner_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
     """The winning row of each (event date, key), by event time, then topic generation, partition, offset.
 
-    In `upsert` mode the latest wins, in `append` mode the first: what was appended stays. Either way the order of
-    arrival does not matter.
+    In `upsert` mode the latest wins, in `append` mode the first: what was appended stays. In `cdc` mode the latest row
+    of each key wins, by the source's order. Whatever the mode, the order of arrival does not matter.
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
     from pyspark.sql.window import Window
 
-    last_wins = contract.mode == "upsert"
-    order = [F.col(c).desc() if last_wins else F.col(c).asc() for c in winning_order(contract)]
-    window = Window.partitionBy("event_date", *contract.key).orderBy(*order)
+    order = [F.col(c).desc() if contract.latest_wins else F.col(c).asc() for c in winning_order(contract)]
+    window = Window.partitionBy(*contract.identity).orderBy(*order)
     return valid.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
 
 
 def repeated_keys(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """Each (event date, key) that more than one row has."""
-    return valid.groupBy("event_date", *contract.key).count().where("count > 1").drop("count")
+    """Each (event date, key), in `cdc` mode each key, that more than one row has."""
+    return valid.groupBy(*contract.identity).count().where("count > 1").drop("count")
 
 
 def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -215,7 +305,7 @@ def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: Str
     """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-    identity = ["event_date", *contract.key]
+    identity = contract.identity
     few = F.broadcast(repeated)
     winners = winner_per_key(valid.join(few, identity, "left_semi"), contract)
     return valid.join(few, identity, "left_anti").unionByName(winners).select(*silver_columns(contract))
@@ -223,7 +313,7 @@ def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: Str
 
 def winning_order(contract: StreamContract) -> list[str]:
     """Columns by which the winner among rows of one key is decided, most significant first."""
-    return [contract.event_time, "_generation", "_partition", "_offset"]
+    return ["_position" if contract.is_cdc else contract.event_time, "_generation", "_partition", "_offset"]
 
 
 def _tick(name: str) -> str:

@@ -63,7 +63,8 @@ def test_every_stream_reaches_gold(definitions: dg.Definitions) -> None:
 
 def test_every_sensor_is_on_from_the_start(definitions: dg.Definitions) -> None:
     sensors = definitions.get_repository_def().sensor_defs
-    assert {f"{stream}_arrivals" for stream in load_streams()} | {"dbt_automation"} == {s.name for s in sensors}
+    automation = {"dbt_automation", "speed_automation"}
+    assert {f"{stream}_arrivals" for stream in load_streams()} | automation == {s.name for s in sensors}
     assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in sensors)
 
 

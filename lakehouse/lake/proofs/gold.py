@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse.contracts.model import Reconciliation, StreamContract
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
+from lakehouse.transforms.events import current_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +65,7 @@ def _silver_cells(
 ) -> Cells:
     silver = spark.read.format("delta").option("versionAsOf", str(version)).load(paths.silver(contract.name))
     view = "silver_for_reconciliation"
-    silver.where(wanted.where).createOrReplaceTempView(view)
+    current_rows(silver, contract).where(wanted.where).createOrReplaceTempView(view)
     by = ", ".join(f"{sql} AS {name}" for name, sql in wanted.by.items())
     totals = ", ".join(f"{sql} AS {name}" for name, sql in wanted.totals.items())
     group = f" GROUP BY {', '.join(wanted.by.values())}" if wanted.by else ""

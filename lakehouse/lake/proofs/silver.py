@@ -12,7 +12,7 @@ from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
-from lakehouse.transforms.events import silver_columns, slim, winner_per_key
+from lakehouse.transforms.events import silver_columns, slim, valid_rows, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,7 +45,7 @@ def prove_silver(
     # Judged once and kept for both comparisons: parsing is what costs.
     generations = known[0].generations if known else ()
     judged = materialised(slim(judge_as_decided(bronze, contract, generations, paths), contract))
-    expected = winner_per_key(judged.where("_broken = ''").select(*silver_columns(contract)), contract)
+    expected = winner_per_key(valid_rows(judged, contract), contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
     rows, findings = _compare(contract, silver, expected)

@@ -16,6 +16,7 @@ from lakehouse.errors import QualityStopError
 from lakehouse.kafka.client import spark_options
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import current_user, judge_as_decided
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan, merged_through
@@ -36,7 +37,7 @@ from lakehouse.lake.rejects.outcome import (
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import silver_columns, slim, winner_per_key
+from lakehouse.transforms.events import current_rows, slim, valid_rows, winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -106,11 +107,14 @@ class _Replay:
             self._require_quality(found)
             changed = 0
             if not dry_run:
-                changed = self._to_silver(judged, found)
+                # Silver has it on the disk before quarantine forgets it.
+                with settled(self._settings, self._paths.silver(stream)):
+                    changed = self._to_silver(judged, found)
                 crash_point("replay_after_silver")
                 self._mark_letters(judged, found)
                 crash_point("replay_after_letters")
-                self._out_of_quarantine(judged, found)
+                with settled(self._settings, self._paths.quarantine(stream)):
+                    self._out_of_quarantine(judged, found)
                 crash_point("replay_after_quarantine")
         fates = found.by_fate
         return ReplayReport(
@@ -165,7 +169,7 @@ class _Replay:
     def _to_silver(self, judged: "DataFrame", found: Found) -> int:
         if not found.by_fate[RELEASED]:
             return 0
-        rows = judged.where(f"_fate = '{RELEASED}'").select(*silver_columns(self._contract))
+        rows = valid_rows(judged.where(f"_fate = '{RELEASED}'"), self._contract)
         path = self._paths.silver(self._contract.name)
         metadata = {"kind": "replay", "stream": self._contract.name, "released": found.by_fate[RELEASED]}
         return merge_winners(winner_per_key(rows, self._contract), self._contract, path, found.event_dates, metadata)
@@ -212,7 +216,8 @@ def _misplaced(spark: "SparkSession", contract: StreamContract, paths: LakePaths
     path = paths.silver(contract.name)
     if not rules or not table_exists(path):
         return None
-    broken = spark.read.format("delta").load(path).where(f"NOT ({' AND '.join(rules)})")
+    held = current_rows(spark.read.format("delta").load(path), contract)
+    broken = held.where(f"NOT ({' AND '.join(rules)})")
     row = broken.selectExpr("count(*) AS rows", "min(event_date) AS first", "max(event_date) AS last").collect()[0]
     return Misplaced(row["rows"], row["first"], row["last"]) if row["rows"] else None
 

@@ -32,6 +32,7 @@ from lakehouse.lake.sinks.postgres_table import (
     copy_statement,
     delete_statement,
     ensure_tables,
+    forget_statement,
     merge_statement,
     target_of,
 )
@@ -174,7 +175,7 @@ class _Load:
             connection.execute(SQL("delete from {}").format(staging))
             staged = 0
             with connection.cursor().copy(copy_statement(self._target)) as copy:
-                for count, text in silver_as_csv(silver, wanted, self._target.columns):
+                for count, text in silver_as_csv(silver, wanted, self._target.staged):
                     copy.write(text)
                     staged += count
         return staged
@@ -200,6 +201,8 @@ class _Load:
         elif wanted.dates:
             gone = delete_statement(self._target, everything=False)
             deleted = connection.execute(gone, (wanted.batch_id, list(wanted.dates))).rowcount
+        elif self._target.deletes:
+            deleted = connection.execute(forget_statement(self._target), (wanted.batch_id,)).rowcount
         connection.execute(SQL("delete from {} where batch_id = %s").format(staging), (wanted.batch_id,))
         return rows, deleted
 

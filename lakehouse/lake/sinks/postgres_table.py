@@ -23,18 +23,24 @@ _TYPES = {
     "boolean": "boolean",
     "date": "date",
     "timestamp": "timestamp with time zone",
+    "array<bigint>": "bigint[]",
 }
+DELETED = "_deleted"
 _NAME = re.compile(r"^(?:([a-z_][a-z0-9_]{0,50})\.)?([a-z_][a-z0-9_]{0,50})$")
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
 class Target(NamedTuple):
-    """A target table: its schema and name, its columns with PostgreSQL types, the columns of its primary key."""
+    """A target table: its schema and name, its columns with PostgreSQL types, the columns of its primary key.
+
+    With `deletes`, silver keeps rows that only remember a deleted key (mode cdc); the target has no such rows.
+    """
 
     schema: str
     name: str
     columns: dict[str, str]
     key: tuple[str, ...]
+    deletes: bool = False
 
     @property
     def label(self) -> str:
@@ -46,6 +52,11 @@ class Target(NamedTuple):
         """Where rows wait for their merge."""
         return f"staging_{self.name}"
 
+    @property
+    def staged(self) -> dict[str, str]:
+        """Columns of the staging table, before the batch_id."""
+        return {**self.columns, DELETED: "boolean"} if self.deletes else self.columns
+
 
 def target_of(contract: StreamContract, table: str | None) -> Target:
     """The target for a stream: columns and identity of silver, in `table` or one named as the stream.
@@ -56,8 +67,8 @@ def target_of(contract: StreamContract, table: str | None) -> Target:
     match = _NAME.match(table or contract.name)
     if match is None:
         raise UsageError(f"{table!r} is no name of a table.", fix="Write table or schema.table, in lower case.")
-    columns = {name: _postgres_type(kind) for name, kind in silver_types(contract).items()}
-    return Target(match[1] or "public", match[2], columns, ("event_date", *contract.key))
+    columns = {name: _postgres_type(kind) for name, kind in silver_types(contract).items() if name != DELETED}
+    return Target(match[1] or "public", match[2], columns, tuple(contract.identity), contract.is_cdc)
 
 
 def _postgres_type(kind: str) -> str:
@@ -96,7 +107,7 @@ def ensure_tables(connection: "Connection[Any]", target: Target) -> None:
                     fix=f"Load into another table with --table, or drop {target.label} and load with --full.",
                 )
             connection.execute(SQL("alter table {} alter column {} type ").format(main, Identifier(name)) + SQL(kind))
-    wanted = {**target.columns, "batch_id": "text"}
+    wanted = {**target.staged, "batch_id": "text"}
     if _columns(connection, target.schema, target.staging) != wanted:
         # What waits there belongs to a load that never ended; its rows are still in silver.
         connection.execute(SQL("drop table if exists {}").format(staging))
@@ -130,10 +141,10 @@ def _is_wider(old: str, new: str) -> bool:
 
 
 def copy_statement(target: Target) -> "Composed":
-    """COPY of CSV into staging, the columns in the order of `target.columns`, then `batch_id`."""
+    """COPY of CSV into staging, the columns in the order of `target.staged`, then `batch_id`."""
     from psycopg.sql import SQL, Identifier
 
-    columns = SQL(", ").join(map(Identifier, [*target.columns, "batch_id"]))
+    columns = SQL(", ").join(map(Identifier, [*target.staged, "batch_id"]))
     return SQL("copy {} ({}) from stdin (format csv)").format(Identifier(target.schema, target.staging), columns)
 
 
@@ -148,14 +159,16 @@ def merge_statement(target: Target, order: list[str]) -> "Composed":
         SQL("{0} = excluded.{0}").format(Identifier(name)) for name in target.columns if name not in target.key
     )
     return SQL(
-        "insert into {} ({columns}) select distinct on ({key}) {columns} from {} where batch_id = %s "
-        "order by {key}, {ranked} on conflict ({key}) do update set {changed}"
+        "insert into {target} ({columns}) select {columns} from "
+        "(select distinct on ({key}) * from {staging} where batch_id = %s order by {key}, {ranked}) as latest {alive} "
+        "on conflict ({key}) do update set {changed}"
     ).format(
-        Identifier(target.schema, target.name),
-        Identifier(target.schema, target.staging),
+        target=Identifier(target.schema, target.name),
+        staging=Identifier(target.schema, target.staging),
         columns=columns,
         key=key,
         ranked=ranked,
+        alive=SQL("where not {}").format(Identifier(DELETED)) if target.deletes else SQL(""),
         changed=changed,
     )
 
@@ -167,8 +180,28 @@ def delete_statement(target: Target, *, everything: bool) -> "Composed":
     """
     from psycopg.sql import SQL, Identifier
 
-    same = SQL(" and ").join(SQL("s.{0} = t.{0}").format(Identifier(name)) for name in target.key)
-    statement = SQL("delete from {} t where not exists (select from {} s where s.batch_id = %s and {})").format(
-        Identifier(target.schema, target.name), Identifier(target.schema, target.staging), same
+    statement = SQL("delete from {} t where not exists (select from {} s where s.batch_id = %s and {}{})").format(
+        Identifier(target.schema, target.name),
+        Identifier(target.schema, target.staging),
+        _same_key(target),
+        SQL(" and not s.{}").format(Identifier(DELETED)) if target.deletes else SQL(""),
     )
     return statement if everything else statement + SQL(" and t.event_date = any(%s)")
+
+
+def forget_statement(target: Target) -> "Composed":
+    """Delete the rows whose key the batch says was deleted. Takes the batch_id."""
+    from psycopg.sql import SQL, Identifier
+
+    return SQL("delete from {} t using {} s where s.batch_id = %s and s.{} and {}").format(
+        Identifier(target.schema, target.name),
+        Identifier(target.schema, target.staging),
+        Identifier(DELETED),
+        _same_key(target),
+    )
+
+
+def _same_key(target: Target) -> "Composed":
+    from psycopg.sql import SQL, Identifier
+
+    return SQL(" and ").join(SQL("s.{0} = t.{0}").format(Identifier(name)) for name in target.key)

@@ -42,6 +42,9 @@ def _expression(name: str, kind: str, there: set[str]) -> str:
     """A column of silver; PostgreSQL's texts cannot hold U+0000, which JSON can."""
     if name not in there:
         return f'null as "{name}"'
+    if kind.endswith("[]"):
+        numbers = f"""list_transform("{name}", lambda n: coalesce(n::varchar, 'NULL'))"""
+        return f"""'{{' || array_to_string({numbers}, ',') || '}}' as "{name}\""""
     return f"""replace("{name}", chr(0), '\ufffd') as "{name}\"""" if kind == "text" else f'"{name}"'
 
 

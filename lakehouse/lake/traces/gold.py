@@ -19,6 +19,7 @@ from lakehouse.lake.traces.answer import Cell, CellTrace, GoldPart, NotFoundErro
 from lakehouse.lake.traces.versions import key_is
 from lakehouse.quality.rules import date_list, quote
 from lakehouse.settings import Settings
+from lakehouse.transforms.events import current_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -122,7 +123,7 @@ def _built_from(contract: StreamContract, settings: Settings) -> int | None:
 
 def _silver(spark: "SparkSession", contract: StreamContract, settings: Settings, version: int) -> "DataFrame":
     path = LakePaths.of(settings).silver(contract.name)
-    return spark.read.format("delta").option("versionAsOf", str(version)).load(path)
+    return current_rows(spark.read.format("delta").option("versionAsOf", str(version)).load(path), contract)
 
 
 @contextmanager

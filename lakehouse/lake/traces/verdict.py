@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.traces.answer import Holds, RuleVerdict
 from lakehouse.lake.traces.versions import time_text
-from lakehouse.quality.rules import Condition, rejecting_conditions, stopping_conditions, warning_conditions
+from lakehouse.quality.rules import (
+    Condition,
+    key_conditions,
+    rejecting_conditions,
+    stopping_conditions,
+    warning_conditions,
+)
 from lakehouse.transforms.events import PROVENANCE, typed
 
 if TYPE_CHECKING:
@@ -50,6 +56,7 @@ def examine(rows: "DataFrame", contract: StreamContract) -> list[Examined]:
     wanted = [
         *(f"{time_text(name) if kind == 'timestamp' else f'`{name}`'} AS `{name}`" for name, kind in kinds.items()),
         f"to_date(`{contract.event_time}`) AS event_date",
+        f"{'_op' if contract.is_cdc else 'NULL'} AS _op",
         "_rescued",
         "_unreadable",
         *(name for name in PROVENANCE if name not in ("_generation", "_ingested_at")),
@@ -67,6 +74,8 @@ def examine(rows: "DataFrame", contract: StreamContract) -> list[Examined]:
 
 def _examined(row: dict[str, Any], contract: StreamContract, conditions: list[Condition]) -> Examined:
     unreadable = str(row["_unreadable"])
+    # A delete has a key and nothing else that a rule could be asked about.
+    asked = {condition.name for condition in (key_conditions(contract) if row["_op"] == "d" else conditions)}
     key = [row[f"_key_{number}"] for number in range(len(contract.key))]
     names = ("_topic_id", "_partition", "_offset", "_batch", "_key", "_value", "_timestamp", "_arrival_date")
     return Examined(
@@ -75,14 +84,16 @@ def _examined(row: dict[str, Any], contract: StreamContract, conditions: list[Co
         key=None if unreadable or None in key else tuple(key),
         unreadable=unreadable,
         rules=[
-            RuleVerdict(c.name, c.severity, _holds(row[f"_rule_{number}"], unreadable), c.description)
+            RuleVerdict(
+                c.name, c.severity, _holds(row[f"_rule_{number}"], unreadable or c.name not in asked), c.description
+            )
             for number, c in enumerate(conditions)
         ],
     )
 
 
-def _holds(answer: bool | None, unreadable: str) -> Holds:
-    if unreadable:
+def _holds(answer: bool | None, not_asked: object) -> Holds:
+    if not_asked:
         return "not_asked"
     if answer is None:
         return "null"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.contracts.change import CHANGED_AT
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.backfill import arrival_window
 from lakehouse.lake.decisions import judge_as_decided
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # A key with more records than this is told by the first of them in winning order.
 MOST_VERSIONS = 500
-_DECIDERS = ("event time", "topic generation", "partition", "offset")
+_DECIDERS = ("topic generation", "partition", "offset")
 
 
 def versions_of(
@@ -47,7 +48,7 @@ def versions_of(
         through: The last bronze batch that silver holds.
     """
     bronze = spark.read.format("delta").load(paths.bronze(contract.name))
-    if day is not None:
+    if day is not None and not contract.is_cdc:
         bronze = bronze.where(arrival_window(contract, day))
     candidates = bronze.where(_may_have(contract, key))
     judged = judge_as_decided(candidates, contract, generations, paths).where(key_is(contract, key))
@@ -60,7 +61,7 @@ def versions_of(
             "_partition",
             "_offset",
             "_batch",
-            f"unix_micros(`{contract.event_time}`) AS _micros",
+            f"{_first_decider(contract)} AS _first",
             f"{time_text(contract.event_time)} AS _at",
             "event_date",
             "_broken",
@@ -71,39 +72,55 @@ def versions_of(
 
 
 def ranked(rows: list[dict[str, Any]], contract: StreamContract, through: int) -> list[Version]:
-    """Give every record its state: per event date one valid record that silver has read wins, the others say why not.
+    """Give every record its state: one valid record that silver has read wins, the others say why not.
+
+    One wins per event date; of change records, one in all.
 
     Args:
-        rows: `_micros` (event time), `_generation`, `_partition`, `_offset`, `_batch`, `event_date`, `_broken`, `_at`.
+        rows: `_first` (event time in microseconds, or the source's position), `_generation`, `_partition`, `_offset`,
+            `_batch`, `event_date`, `_broken`, `_at`.
         contract: The stream; its mode says whether the last or the first wins.
         through: The last bronze batch that silver holds.
     """
-    last_wins = contract.mode == "upsert"
-    winners: dict[date, dict[str, Any]] = {}
+    last_wins = contract.latest_wins
+    winners: dict[date | None, dict[str, Any]] = {}
     for row in rows:
         if row["_broken"] or row["_batch"] > through:
             continue
-        best = winners.get(row["event_date"])
+        best = winners.get(_group(row, contract))
         if best is None or (_rank(row) > _rank(best)) == last_wins:
-            winners[row["event_date"]] = row
+            winners[_group(row, contract)] = row
     states: dict[State, int] = {"in_silver": 0, "beaten": 1, "not_merged": 1, "quarantined": 2}
 
     def place(row_and_version: tuple[dict[str, Any], Version]) -> tuple[Any, ...]:
         row, version = row_and_version
-        rank = _rank(row) if row["_micros"] is not None else ()
-        day = (version.event_date or date.min).toordinal()
-        return -day, states[version.state], tuple(-part for part in rank) if last_wins else rank
+        rank = _rank(row) if row["_first"] is not None else ()
+        day = (_group(row, contract) or date.min).toordinal()
+        return -day, states[version.state], tuple(map(_downwards, rank)) if last_wins else rank
 
-    found = [(row, _version(row, winners.get(row["event_date"]), through)) for row in rows]
+    found = [(row, _version(row, winners.get(_group(row, contract)), contract, through)) for row in rows]
     return [version for _, version in sorted(found, key=place)]
 
 
-def decided_by(winner: tuple[int, ...], loser: tuple[int, ...]) -> str:
-    """The first part of the order (event time, topic generation, partition, offset) in which the two differ."""
-    return next(name for name, a, b in zip(_DECIDERS, winner, loser, strict=True) if a != b)
+def decided_by(winner: tuple[Any, ...], loser: tuple[Any, ...], first: str = "event time") -> str:
+    """The first part of the order (`first`, topic generation, partition, offset) in which the two differ."""
+    return next(name for name, a, b in zip((first, *_DECIDERS), winner, loser, strict=True) if a != b)
 
 
-def _version(row: dict[str, Any], winner: dict[str, Any] | None, through: int) -> Version:
+def _group(row: dict[str, Any], contract: StreamContract) -> date | None:
+    """What besides the key the records of one row of silver share."""
+    return None if contract.is_cdc else row["event_date"]
+
+
+def _first_decider(contract: StreamContract) -> str:
+    return "_position" if contract.is_cdc else f"unix_micros(`{contract.event_time}`)"
+
+
+def _downwards(part: Any) -> Any:
+    return [-number for number in part] if isinstance(part, list) else -part
+
+
+def _version(row: dict[str, Any], winner: dict[str, Any] | None, contract: StreamContract, through: int) -> Version:
     beaten_by = ""
     state: State = "in_silver"
     if row["_broken"]:
@@ -111,7 +128,8 @@ def _version(row: dict[str, Any], winner: dict[str, Any] | None, through: int) -
     elif row["_batch"] > through:
         state = "not_merged"
     elif winner is not None and winner is not row:
-        state, beaten_by = "beaten", decided_by(_rank(winner), _rank(row))
+        first = "source position" if contract.is_cdc else "event time"
+        state, beaten_by = "beaten", decided_by(_rank(winner), _rank(row), first)
     return Version(
         topic_id=row["_topic_id"],
         generation=row["_generation"],
@@ -126,8 +144,8 @@ def _version(row: dict[str, Any], winner: dict[str, Any] | None, through: int) -
     )
 
 
-def _rank(row: dict[str, Any]) -> tuple[int, ...]:
-    return row["_micros"], row["_generation"], row["_partition"], row["_offset"]
+def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["_first"], row["_generation"], row["_partition"], row["_offset"]
 
 
 def silver_row(
@@ -137,7 +155,7 @@ def silver_row(
     rows = (
         spark.read.format("delta")
         .load(paths.silver(contract.name))
-        .where(f"event_date = DATE'{day}' AND {key_is(contract, key)}")
+        .where(key_is(contract, key) if contract.is_cdc else f"event_date = DATE'{day}' AND {key_is(contract, key)}")
         .selectExpr(*(_plain(contract, name) for name in silver_columns(contract)))
         .limit(1)
         .collect()
@@ -172,11 +190,13 @@ def _may_have(contract: StreamContract, key: Sequence[str]) -> str:
         for name, text in zip(contract.key, key, strict=True)
         if (spec := contract.field(name)).type == "string" and spec.parse is None and spec.derive is None
     ]
-    return " AND ".join(tests) or "true"
+    told = " AND ".join(tests) or "true"
+    # A tombstone has its key nowhere but in the record's key.
+    return f"(value IS NULL OR ({told}))" if contract.is_cdc else told
 
 
 def _plain(contract: StreamContract, name: str) -> str:
-    times = {spec.name for spec in contract.fields if spec.type == "timestamp"} | {"_ingested_at"}
+    times = {spec.name for spec in contract.fields if spec.type == "timestamp"} | {"_ingested_at", CHANGED_AT}
     return f"{time_text(name)} AS `{name}`" if name in times else f"`{name}`"
 
 
@@ -188,4 +208,4 @@ def time_text(name: str) -> str:
 def _first_come_the_strong(name: str, contract: StreamContract) -> "Column":
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-    return F.col(name).desc_nulls_last() if contract.mode == "upsert" else F.col(name).asc_nulls_last()
+    return F.col(name).desc_nulls_last() if contract.latest_wins else F.col(name).asc_nulls_last()

@@ -18,8 +18,9 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.integration.dbt import silver
 
 MARTS = {
-    "dim_customer", "dim_date", "dim_payment_method", "dim_product", "dim_retail_country", "dim_retail_customer",
-    "dim_retail_product", "dim_store", "fct_retail_sales", "fct_sales", "obt_sales", "retail_daily", "sales_daily",
+    "daily_user_metrics", "dim_customer", "dim_date", "dim_payment_method", "dim_product", "dim_retail_country",
+    "dim_retail_customer", "dim_retail_product", "dim_store", "fct_retail_sales", "fct_sales", "obt_sales",
+    "retail_daily", "sales_daily", "user_events_daily",
 }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def test_every_stream_loads_through_dagster(path: Path) -> None:
     ("change", "expected"),
     [
         ({"colour": "red"}, ["colour", "Extra inputs"]),
-        ({"mode": "sideways"}, ["mode", "'append' or 'upsert'"]),
+        ({"mode": "sideways"}, ["mode", "'append', 'upsert' or 'cdc'"]),
         ({"key": ["no_such_field"]}, ["key: no_such_field is no field", "order_id"]),
         ({"freshness": {"warn": "ten"}}, ["freshness.warn", "10m"]),
     ],

@@ -38,7 +38,11 @@ def test_the_good_one_loads() -> None:
     ("old", "new", "message"),
     [
         ("mode: upsert", "mood: upsert", "defs.yaml:10: mood: is no known field; allowed: name, description, topic,"),
-        ("mode: upsert", "mode: upset", "defs.yaml:10: mode: 'upset' is not allowed; allowed: 'append' or 'upsert'"),
+        (
+            "mode: upsert",
+            "mode: upset",
+            "defs.yaml:10: mode: 'upset' is not allowed; allowed: 'append', 'upsert' or 'cdc'",
+        ),
         ("key: [id]", "key: [idd]", "defs.yaml:9: key: idd is no field; allowed: id, at, amount"),
         ("event_time: at", "event_time: when", "defs.yaml:8: event_time: when is no field; allowed: id, at, amount"),
         ("event_time: at", "event_time: id", "defs.yaml:8: event_time: id must be of type timestamp, not string"),

@@ -28,7 +28,7 @@ def record(offset: int, at: int | None, **changes: Any) -> dict[str, Any]:
         "_partition": 0,
         "_offset": offset,
         "_batch": 0,
-        "_micros": at,
+        "_first": at,
         "_at": str(at),
         "event_date": None if at is None else DAY,
         "_broken": "",

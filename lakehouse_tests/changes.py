@@ -1,0 +1,118 @@
+"""Change records for tests: a small contract, records in every shape, and the state that they lead to in plain Python.
+
+Here: what tests of several folders share. Not here: the simulated shop (`lakehouse.sources.shop`).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from lakehouse.contracts.model import StreamContract
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+COMMITTED = 1_795_176_000_000
+"""2026-11-20 12:00 UTC in milliseconds; a change at position n is committed n milliseconds later."""
+
+
+def people(topic: str = "people", **changes: Any) -> StreamContract:
+    """A `cdc` stream of three fields."""
+    return StreamContract.model_validate(
+        {
+            "name": "people",
+            "description": "People, as a database has them.",
+            "topic": {"name": topic, "partitions": 3},
+            "owners": ["team:data"],
+            "start": "2026-01-01",
+            "key": ["id"],
+            "mode": "cdc",
+            "fields": [
+                {"name": "id", "type": "long", "description": "Number."},
+                {"name": "name", "type": "string", "description": "Name."},
+                {"name": "paid", "type": "decimal(10,2)", "nullable": True, "description": "Money."},
+            ],
+            "rules": [{"name": "name_not_empty", "sql": "name <> ''"}],
+        }
+        | changes
+    )
+
+
+class Change(NamedTuple):
+    """One change of one row. `lsn` is the source's position; None for what does not say it."""
+
+    op: str
+    id: int
+    name: str | None = None
+    paid: str | None = None
+    lsn: int | None = None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row as the source writes it."""
+        return {"id": self.id, "name": self.name, "paid": self.paid}
+
+
+class Record(NamedTuple):
+    """What Kafka holds."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] | None = None
+
+
+def enveloped(change: Change, **more: Any) -> Record:
+    """As Debezium sends it; op `tombstone` is the key alone."""
+    key = json.dumps({"id": change.id}).encode()
+    if change.op == "tombstone":
+        return Record(key, None)
+    source = {"connector": "postgresql", "lsn": change.lsn, "ts_ms": COMMITTED + (change.lsn or 0)}
+    event = {
+        "before": change.row if change.op == "d" else None,
+        "after": None if change.op == "d" else change.row,
+        "source": source,
+        "op": change.op,
+        "ts_ms": COMMITTED + 500,
+    }
+    return Record(key, json.dumps(event | more).encode())
+
+
+def flattened(change: Change) -> Record:
+    """As ExtractNewRecordState leaves it with added fields, deletes rewritten."""
+    key = json.dumps({"id": change.id}).encode()
+    if change.op == "tombstone":
+        return Record(key, None)
+    added = {
+        "__deleted": "true" if change.op == "d" else "false",
+        "__op": change.op,
+        "__source_lsn": change.lsn,
+        "__source_ts_ms": COMMITTED + (change.lsn or 0),
+    }
+    return Record(key, json.dumps(change.row | added).encode())
+
+
+def bronze_rows(
+    records: Iterable[Record], *, batch: int = 0, first: int = 0, partition: int = 0
+) -> list[Sequence[Any]]:
+    """Rows of a bronze table, offsets from `first` on."""
+    return [
+        (
+            "topic", partition, first + number, NOW, 1, record.key, record.value,
+            [{"key": key, "value": value} for key, value in record.headers] if record.headers else None,
+            batch, NOW, "kafka://t", date(2026, 11, 20),
+        )
+        for number, record in enumerate(records)
+    ]  # fmt: skip
+
+
+def state_of(placed: Iterable[tuple[Change, tuple[int, ...]]]) -> dict[int, tuple[str | None, str | None]]:
+    """The rows that are left by changes with their places in the topic, in whatever order they are told."""
+    latest: dict[int, tuple[tuple[int, ...], Change]] = {}
+    for change, place in placed:
+        rank = (-1 if change.lsn is None else change.lsn, *place)
+        if change.id not in latest or rank > latest[change.id][0]:
+            latest[change.id] = (rank, change)
+    return {
+        number: (change.name, change.paid)
+        for number, (_, change) in latest.items()
+        if change.op not in ("d", "tombstone")
+    }
