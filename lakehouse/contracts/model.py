@@ -224,6 +224,7 @@ class StreamContract(_Strict):
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
     reconcile: list[Reconciliation] = []
+    sinks: list[Literal["postgres"]] = Field([], description="Databases that get a copy of silver when it is new")
 
     @property
     def is_cdc(self) -> bool:
