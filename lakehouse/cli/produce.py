@@ -7,7 +7,7 @@ Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`
 import random
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,9 +22,15 @@ from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
+    from lakehouse.sources.serde import Serde
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
 _CHECKED_EVENTS = 200
+
+Form = Annotated[
+    Literal["json", "avro"] | None,
+    typer.Option("--format", help="Of the values; avro needs a schema registry. [default: the stream's]"),
+]
 
 app.command("user_events")(user_events)
 app.command()(api)
@@ -49,6 +55,8 @@ def sales(
     start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
+    instances: Annotated[int, typer.Option(help="Producers at once, one process each; --count is shared.", min=1)] = 1,
+    form: Form = None,
     as_json: AsJson = False,
 ) -> None:
     """Send simulated sales. Command line wins over environment, over the --config file, over defaults.
@@ -71,6 +79,10 @@ def sales(
         producer_profile="compat" if compat else None,
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    if instances > 1 and not check:
+        from lakehouse.cli.produce_instances import produce_with_instances
+
+        produce_with_instances(instances, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
         seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
@@ -79,10 +91,11 @@ def sales(
     if check:
         _check(options, seed, state.topic_id, as_json=as_json)
         return
+    serde = _serde("sales", options, form)
     sender = EventSender(options.settings, options.topic, options.client)
     with stop_on_signals() as stop:
         summary = run(
-            _messages(generator, shown=3 if verbose else 0),
+            _messages(generator, serde, shown=3 if verbose else 0),
             sender,
             interval=0 if burst else options.interval,
             count=count,
@@ -212,11 +225,24 @@ def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: boo
         raise typer.Exit(EXIT_UNHEALTHY)
 
 
-def _messages(generator: "SalesGenerator", *, shown: int) -> Any:
+def _serde(stream: str, options: "ProducerOptions", form: str | None) -> "Serde":
+    """The serializer of the stream's values; Avro registers the contract's schema first."""
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.sources.serde import serde_of
+
+    contract = load_stream(stream)
+    chosen = form or contract.topic.format
+    topic = contract.topic.model_copy(update={"name": options.topic, "format": chosen})
+    registry = Registry.required(options.settings) if chosen == "avro" else None
+    return serde_of(contract.model_copy(update={"topic": topic}), registry)
+
+
+def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any:
     for number, event in enumerate(generator):
         if number < shown:
             err.print(event.value.decode("utf-8", "replace"), markup=False, soft_wrap=True)
-        yield event.key, event.value
+        yield event.key, serde.value(event.value)
 
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:

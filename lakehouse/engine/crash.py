@@ -21,6 +21,7 @@ MAINTENANCE_POINTS = ("after_compaction",)
 SINK_POINTS = ("after_staging", "after_merge", "after_load_commit")
 """Within a load of a sink: staged, merged but not committed, committed."""
 EXTRACT_POINTS = ("extract_after_ack", "extract_after_note")
+EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
     *DRAIN_POINTS,
@@ -31,6 +32,7 @@ POINTS = (
     *MAINTENANCE_POINTS,
     *SINK_POINTS,
     *EXTRACT_POINTS,
+    *EVOLUTION_POINTS,
     *SPEED_POINTS,
 )
 _passed: dict[str, int] = {}

@@ -14,7 +14,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.engine.embedded import connect, connect_jars, dagster_ui, jars, kafka, ports, postgres, processes, spark
+from lakehouse.engine.embedded import (
+    connect,
+    connect_jars,
+    dagster_ui,
+    jars,
+    kafka,
+    ports,
+    postgres,
+    processes,
+    registry,
+    spark,
+)
 from lakehouse.engine.embedded.java import find_java
 from lakehouse.engine.embedded.readiness import is_healthy, last_words
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
@@ -28,6 +39,7 @@ READY_SECONDS = {
     spark.NAME: 180.0,
     postgres.NAME: 60.0,
     connect.NAME: 120.0,
+    registry.NAME: 120.0,
     dagster_ui.WEBSERVER: 180.0,
     dagster_ui.DAEMON: 180.0,
 }
@@ -68,7 +80,7 @@ def start(
 
     Args:
         settings: Where the state folder is, preferred ports, memory.
-        services: Any of kafka, spark, postgres, connect (which needs postgres), dagster.
+        services: Any of kafka, spark, registry, postgres, connect (which needs postgres), dagster.
         on_progress: Called at each step; from several threads while jars are downloaded.
         owner_pid: When this process ends, the stack stops by itself; 0 keeps it until `stop`.
 
@@ -108,6 +120,8 @@ def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Rep
             _hang_up(supervisor_process.pid)
     for spec in specs:
         _wait_ready(settings, files, spec, report)
+        if spec.name == registry.NAME:
+            registry.require_backward(spec.url)
     files.write_endpoints(specs)
 
 
@@ -221,6 +235,13 @@ def _plan(
         port = ports.any_free(taken)
         specs[connect.NAME] = connect.prepare(settings, java, port, brokers, postgres.cdc_password(settings))
         taken.add(port)
+    if registry.NAME in wanted and registry.NAME not in specs:
+        fetch_registry(settings, report)
+        port = ports.choose(registry.PREFERRED_PORT, taken)
+        taken.add(port)
+        management = ports.any_free(taken)
+        taken.add(management)
+        specs[registry.NAME] = registry.prepare(settings, find_java(settings), port, management)
     if dagster_ui.NAME in wanted and dagster_ui.WEBSERVER not in specs:
         port = port_for("Dagster UI", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT")
         # Dagster's processes read the addresses when they start.
@@ -242,6 +263,17 @@ def fetch_jars(settings: Settings, report: Report, lock_file: Path = jars.LOCK_F
     return count
 
 
+def fetch_registry(settings: Settings, report: Report) -> None:
+    """Make the schema registry's archive present, reporting bytes."""
+    began = time.monotonic()
+
+    def on_bytes(done: int, total: int) -> None:
+        report(Progress(registry.TITLE, "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
+
+    if registry.fetch(settings.cache_dir, on_bytes):
+        report(Progress("Schema registry's archive", "done", f"{time.monotonic() - began:.1f} s"))
+
+
 def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> None:
     """After a crash of the supervisor: end recorded processes that do not answer, and unrecorded ones."""
     recorded = files.recorded()
@@ -259,7 +291,9 @@ def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> N
             processes.end([process], spec.stop_seconds, spec.stop_signal)
     strays = [
         entry
-        for entry in processes.marked(str(settings.home), (kafka.NAME, spark.NAME, postgres.NAME, connect.NAME))
+        for entry in processes.marked(
+            str(settings.home), (kafka.NAME, spark.NAME, registry.NAME, postgres.NAME, connect.NAME)
+        )
         if entry.pid not in healthy
     ]
     processes.end(strays, 10)
