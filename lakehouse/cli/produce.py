@@ -13,6 +13,7 @@ import typer
 from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_check import check_sales
+from lakehouse.cli.produce_db import db
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
 from lakehouse.cli.produce_user_events import user_events
@@ -32,6 +33,7 @@ Form = Annotated[
 
 app.command("user_events")(user_events)
 app.command()(api)
+app.command()(db)
 app.command()(market)
 
 

@@ -13,6 +13,7 @@ from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
 from lakehouse.components.maintenance import build_maintenance_schedule
 from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
+from lakehouse.components.sinks import build_sinks
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
@@ -68,13 +69,14 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
         # Its sensor asks again with an attempt number; Dagster's own retry would be a second opinion.
         tags={STREAM_TAG: contract.name, MODE_TAG: DRAIN, "dagster/max_retries": "0"},
     )
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
         asset_checks=[build_bronze_checks(contract), build_silver_checks(contract), build_unusual_checks(contract)],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
     )
+    return dg.Definitions.merge(own, build_sinks(contract))
 
 
 def _runway_schedule(contract: StreamContract) -> dg.ScheduleDefinition:

@@ -18,6 +18,9 @@ RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
+SINK_POINTS = ("after_staging", "after_merge", "after_load_commit")
+"""Within a load of a sink: staged, merged but not committed, committed."""
+EXTRACT_POINTS = ("extract_after_ack", "extract_after_note")
 EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
@@ -27,6 +30,8 @@ POINTS = (
     *KAPPA_POINTS,
     *RELAY_POINTS,
     *MAINTENANCE_POINTS,
+    *SINK_POINTS,
+    *EXTRACT_POINTS,
     *EVOLUTION_POINTS,
     *SPEED_POINTS,
 )
