@@ -1,4 +1,4 @@
-"""`lakehouse produce`: send simulated sales, or the rows of CSV files, to a topic.
+"""`lakehouse produce`: send simulated sales, changes of a shop's tables, or the rows of CSV files, to a topic.
 
 Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
 """
@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.produce_changes import customers, orders
 from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events: sales, files.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Send events: sales, changes of customers and orders, files."
+)
+app.command()(customers)
+app.command()(orders)
 
 _CHECKED_EVENTS = 200
 
