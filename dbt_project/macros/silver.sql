@@ -10,7 +10,7 @@
 
 {# SQL of one silver table with exactly these columns ({name: DuckDB type}); no rows while the table does not exist. #}
 {% macro silver_rows(relation, columns) %}
-    {%- set location = silver_location(relation.identifier) if execute else none -%}
+    {%- set location = silver_location(relation.identifier, relation.schema) if execute else none -%}
     {%- if location %}
     select
         {%- for name, type in columns.items() %}
@@ -27,12 +27,13 @@
 {% endmacro %}
 
 {# The table function that reads one silver table, or none while the table does not exist. #}
-{% macro silver_location(stream) %}
-    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/silver/' ~ stream %}
+{% macro silver_location(stream, layer) %}
+    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/' ~ layer ~ '/' ~ stream %}
+    {% set table = stream if layer == 'silver' else layer ~ '/' ~ stream %}
     {% set plan = silver_plan() %}
     {% if plan is not none %}
-        {% if stream not in plan %}{% do return(none) %}{% endif %}
-        {% do return("delta_scan('" ~ path ~ "', version => " ~ plan[stream]['version'] ~ ")") %}
+        {% if table not in plan %}{% do return(none) %}{% endif %}
+        {% do return("delta_scan('" ~ path ~ "', version => " ~ plan[table]['version'] ~ ")") %}
     {% endif %}
     {% set log = run_query("select count(*) from glob('" ~ path ~ "/_delta_log/*.json')") %}
     {% if log.columns[0].values()[0] == 0 %}{% do return(none) %}{% endif %}

@@ -27,6 +27,7 @@ class ShapeName(StrEnum):
 
 
 Count = Annotated[int, typer.Option(help="How many records, the snapshot included.")]
+TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
 Interval = Annotated[float, typer.Option(help="Seconds between records; 0 sends as fast as the broker takes them.")]
 ShapeOption = Annotated[ShapeName, typer.Option(help="Debezium's envelope, or the row alone with added __ fields.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed sends the same changes; both tables fit together.")]
@@ -40,13 +41,14 @@ def customers(
     shape: ShapeOption = ShapeName.envelope,
     seed: Seed = None,
     bad_share: BadShare = 0.0,
+    topic: TopicName = None,
     as_json: AsJson = False,
 ) -> None:
     """Send changes of the shop's customers: a snapshot, then creates, updates, deletes with tombstones, new keys.
 
     Example: lakehouse produce customers --count 500 --seed 7
     """
-    _send("customers", count, interval, shape, seed, bad_share, as_json=as_json)
+    _send("customers", count, interval, shape, seed, bad_share, topic, as_json=as_json)
 
 
 def orders(
@@ -55,17 +57,26 @@ def orders(
     shape: ShapeOption = ShapeName.envelope,
     seed: Seed = None,
     bad_share: BadShare = 0.0,
+    topic: TopicName = None,
     as_json: AsJson = False,
 ) -> None:
     """Send changes of the shop's orders: a snapshot, then creates, updates, deletes with tombstones, new keys.
 
     Example: lakehouse produce orders --count 1000 --seed 7 --shape flat
     """
-    _send("orders", count, interval, shape, seed, bad_share, as_json=as_json)
+    _send("orders", count, interval, shape, seed, bad_share, topic, as_json=as_json)
 
 
 def _send(
-    table: "Table", count: int, interval: float, shape: ShapeName, seed: int | None, bad_share: float, *, as_json: bool
+    table: "Table",
+    count: int,
+    interval: float,
+    shape: ShapeName,
+    seed: int | None,
+    bad_share: float,
+    topic: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     from lakehouse.contracts.load import load_stream
     from lakehouse.kafka.offsets import read_topic_state
@@ -77,7 +88,7 @@ def _send(
         raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more.")
     if not 0 <= bad_share <= 1:
         raise UsageError(f"--bad-share {bad_share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
-    options = resolve(topic=load_stream(table).topic.name, interval=interval)
+    options = resolve(topic=topic or load_stream(table).topic.name, interval=interval)
     read_topic_state(options.settings, options.topic)
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     shop = Shop(seed=seed, shape=shape.value, bad_share=bad_share)

@@ -42,6 +42,7 @@ class Layer(StrEnum):
     silver = "silver"
     bronze = "bronze"
     quarantine = "quarantine"
+    history = "history"
     ops = "ops"
 
 
@@ -52,7 +53,7 @@ def sql(
     output: Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")] = Output.table,
     as_json: bool = typer.Option(False, "--json", help="Same as --output json."),
     layer: Annotated[
-        Layer, typer.Option(help="gold, or the live Delta tables: silver, bronze, quarantine, ops.")
+        Layer, typer.Option(help="gold, or the live Delta tables: silver, bronze, quarantine, history, ops.")
     ] = Layer.gold,
 ) -> None:
     """Query gold, read-only. Without a query: an interactive prompt.
@@ -118,7 +119,7 @@ def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
     from lakehouse.lake.paths import LakePaths, table_exists
 
     root = Path(LakePaths.of(settings).root)
-    for layer in ("bronze", "silver", "quarantine", "ops"):
+    for layer in ("bronze", "silver", "quarantine", "history", "ops"):
         connection.execute(f"create schema {layer}")
         for folder in sorted((root / layer).glob("*")):
             if table_exists(str(folder)):

@@ -18,7 +18,7 @@ from lakehouse.components.tables import (
     STREAM_TAG,
     bronze_key,
     build_tables,
-    silver_key,
+    table_keys,
     topic_spec,
 )
 from lakehouse.contracts.model import StreamContract
@@ -58,7 +58,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     name = f"drain_{contract.name}"
     job = dg.define_asset_job(
         name=name,
-        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract)),
+        selection=dg.AssetSelection.assets(*table_keys(contract)),
         description=f"Takes what waits on {contract.topic.name} into bronze and silver, then checks both.",
         executor_def=dg.in_process_executor,
         # Its sensor asks again with an attempt number; Dagster's own retry would be a second opinion.

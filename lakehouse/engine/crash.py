@@ -13,12 +13,21 @@ DRAIN_POINTS = (
     "after_silver_commit",
 )
 """Within a drain, in the order in which a micro-batch passes them."""
+HISTORY_POINTS = ("between_history_and_silver",)
 REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
-POINTS = (*DRAIN_POINTS, *REPLAY_POINTS, *RESEND_POINTS, *KAPPA_POINTS, *RELAY_POINTS, *MAINTENANCE_POINTS)
+POINTS = (
+    *DRAIN_POINTS,
+    *HISTORY_POINTS,
+    *REPLAY_POINTS,
+    *RESEND_POINTS,
+    *KAPPA_POINTS,
+    *RELAY_POINTS,
+    *MAINTENANCE_POINTS,
+)
 _passed: dict[str, int] = {}
 
 

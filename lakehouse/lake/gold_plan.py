@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.paths import LakePaths, table_exists
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def plan_build(
 
     Args:
         paths: The lake.
-        streams: Names of the streams; those without a silver table are left out.
+        streams: Names of tables as `LakePaths.readable` knows them; those that do not exist are left out.
         previous: The last build inside the work file, if any.
         project: Fingerprint of the dbt project; another one means that every model is computed anew.
         lake_id: The lake's id; another one means that nothing of the last build can be kept.
@@ -99,7 +100,7 @@ def plan_build(
     pins: dict[str, SilverPin] = {}
     with delta_connection() as connection:
         for stream in streams:
-            path = paths.silver(stream)
+            path = paths.readable(stream)
             if not table_exists(path) or (frozen and known and stream not in known.versions):
                 continue
             version = known.versions[stream] if frozen and known else latest_version(path)
@@ -113,6 +114,12 @@ def plan_build(
         and known.versions == {name: pin.version for name, pin in pins.items()}
     )
     return BuildPlan("unchanged" if unchanged else "full" if full else "incremental", pins, project, lake_id)
+
+
+def readable_tables(contracts: Iterable[StreamContract]) -> list[str]:
+    """Names of the tables that gold may read: each stream's silver, and its history where one is kept."""
+    found = list(contracts)
+    return sorted([contract.name for contract in found] + [f"history/{c.name}" for c in found if c.keeps_history])
 
 
 def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | None:

@@ -3,13 +3,14 @@
 import re
 from typing import TYPE_CHECKING
 
-from lakehouse.contracts.change import CHANGE_COLUMNS
+from lakehouse.contracts.change import CHANGE_COLUMNS, VERSION_COLUMNS
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import SchemaIncompatibleError, SetupError
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.transforms.events import spark_type
+from lakehouse.transforms.versions import CHANGE_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,7 +44,7 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 @again_after_conflict
 def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
-    """Create the stream's three tables where they are missing and bring silver's columns up to the contract.
+    """Create the stream's tables where they are missing and bring the columns of silver and history up to the contract.
 
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
@@ -67,18 +68,22 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             ["arrival_date"],
             "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
         )
-        silver = paths.silver(contract.name)
-        if table_exists(silver):
-            _evolve(spark, contract, silver)
-            return
-        columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
-        _create(
-            spark,
-            silver,
-            columns,
-            contract.partition_columns,
-            f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'",
-        )
+        _follow(spark, contract, paths.silver(contract.name), silver_types(contract), contract.partition_columns)
+        if contract.keeps_history:
+            _require_memory(paths.history(contract.name))
+            _follow(spark, contract, paths.history(contract.name), history_types(contract), [])
+
+
+def _follow(
+    spark: "SparkSession", contract: StreamContract, path: str, types: dict[str, str], partitions: list[str]
+) -> None:
+    """Create a table of these columns, or bring its columns up to them."""
+    if table_exists(path):
+        _evolve(spark, contract, path, types)
+        return
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+    statistics = f"'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'"
+    _create(spark, path, columns, partitions, f"'delta.enableDeletionVectors' = 'true', {statistics}")
 
 
 def silver_types(contract: StreamContract) -> dict[str, str]:
@@ -86,6 +91,11 @@ def silver_types(contract: StreamContract) -> dict[str, str]:
     fields = {field.name: spark_type(field) for field in contract.fields}
     change = CHANGE_COLUMNS if contract.is_cdc else {}
     return {**fields, "event_date": "date", "_rescued": "string", **change, **_PROVENANCE_TYPES}
+
+
+def history_types(contract: StreamContract) -> dict[str, str]:
+    """Column names and Spark types of the history table, in order."""
+    return {**silver_types(contract), CHANGE_ID: "string", **VERSION_COLUMNS}
 
 
 def _stats_columns(contract: StreamContract) -> str:
@@ -121,9 +131,8 @@ def _require_memory(path: str) -> None:
         )
 
 
-def _evolve(spark: "SparkSession", contract: StreamContract, path: str) -> None:
+def _evolve(spark: "SparkSession", contract: StreamContract, path: str, wanted: dict[str, str]) -> None:
     actual = {name: kind.lower() for name, kind in spark.read.format("delta").load(path).dtypes}
-    wanted = silver_types(contract)
     added = {name: kind for name, kind in wanted.items() if name not in actual}
     if added:
         if contract.evolve.add == "stop":

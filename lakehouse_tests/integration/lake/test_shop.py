@@ -1,5 +1,6 @@
 """The simulated shop's two tables from Kafka to gold: every layer shows the tables as the shop has them."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +19,7 @@ from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse.sources.config import resolve
 from lakehouse.sources.producer import EventSender
-from lakehouse.sources.shop import Shop, Table
+from lakehouse.sources.shop import ChangeRecord, Shop, Table
 from lakehouse_tests.streams import rows_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -26,6 +27,20 @@ COLUMNS = {
     "customers": "id, name, email, city",
     "orders": "id, customer_id, amount::varchar, status",
 }
+
+
+def _versions(made: list[ChangeRecord]) -> int:
+    """How many versions of customers the records tell of: a new one whenever name, e-mail or city differ."""
+    count, last = 0, {}
+    for record in made:
+        if record.table != "customers" or record.value is None:
+            continue
+        event = json.loads(record.value)
+        row = event["after"]
+        state = None if row is None else (row["name"], row["email"], row["city"])
+        count += state is not None and state != last.get(record.key)
+        last[record.key] = state
+    return count
 
 
 def test_the_shops_tables_reach_gold_as_they_are(settings: Settings, topic_name: Callable[[str], str]) -> None:
@@ -62,6 +77,10 @@ def test_the_shops_tables_reach_gold_as_they_are(settings: Settings, topic_name:
         by_status = published.execute("select status, sum(amount) from fct_shop_orders group by 1").fetchall()
         by_city = published.execute("select city, customers from shop_customers_by_city").fetchall()
         (unknown,) = published.execute("select count(*) from fct_shop_orders where not is_customer_known").fetchall()
+        versions = published.execute(
+            "select count(*), count(*) filter (where is_current) from dim_shop_customer_history"
+        ).fetchall()
+    assert versions == [(_versions(made), len(shop.rows("customers")))]
     assert dict(by_status) == amounts
     assert dict(by_city) == cities
     there = shop.rows("customers")
