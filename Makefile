@@ -34,7 +34,7 @@ dev: setup ## Run everything with Dagster's UI and the sensors on, until Ctrl-C
 	@$(BIN)/lakehouse dev $(ARGS)
 
 test: setup ## Run the whole test suite with the coverage gate
-	@$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 test-slow: setup ## Run the fault tests that take minutes, which `make test` leaves out
 	@$(BIN)/pytest -m slow --durations=0 $(ARGS)
@@ -46,6 +46,7 @@ lint: $(STAMP) ## Check style, types, layers, SQL, contracts and generated files
 	$(BIN)/lint-imports
 	@if [ -f dbt_project/dbt_project.yml ]; then echo "$(BIN)/sqlfluff lint dbt_project"; $(BIN)/sqlfluff lint dbt_project; fi
 	@$(BIN)/lakehouse streams validate
+	@$(BIN)/lakehouse pipelines validate
 	@diff -u .env.example <($(BIN)/lakehouse config --env-example) \
 		|| { echo ".env.example is old; make it anew: lakehouse config --env-example > .env.example" >&2; exit 1; }
 
@@ -57,8 +58,8 @@ format: $(STAMP) ## Put Python and SQL into form
 bench: setup ## Measure throughput, latency and memory into benchmarks/results/
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-soak: setup ## Kill workers and the broker for 20 minutes on a scratch lake, then verify
-	@$(BIN)/lakehouse prove sales --minutes 20 $(ARGS)
+soak: setup ## Kill workers and the broker over 1,000 batches or an hour on a scratch lake, then verify
+	@$(BIN)/lakehouse prove sales --batches 1000 --minutes 60 $(ARGS)
 
 docs: setup ## Build the static catalogue of gold
 	@$(BIN)/lakehouse gold docs

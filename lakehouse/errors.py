@@ -86,6 +86,13 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class RegistryUnreachableError(Stop):
+    """The schema registry does not answer, and a schema that the lake does not know is needed."""
+
+    code = "REGISTRY_UNREACHABLE"
+    retryable = True
+
+
 class AccessDeniedError(Stop):
     """The broker knows us not, or does not allow what we asked for: wrong password or certificate, missing ACL."""
 
@@ -166,6 +173,13 @@ class RelayFencedError(Stop):
     code = "RELAY_FENCED"
 
 
+class ViewStoreError(LakehouseError):
+    """The store of real-time views does not answer; the tables that it is filled from are not concerned."""
+
+    code = "VIEW_STORE"
+    retryable = True
+
+
 class GoldMissingError(LakehouseError):
     """No gold file was published yet."""
 
@@ -183,3 +197,36 @@ class GoldBuildError(LakehouseError):
     """dbt could not build gold; what was published before stays readable."""
 
     code = "GOLD_BUILD_FAILED"
+
+
+class SourceMissingError(LakehouseError):
+    """A batch pipeline's source has nothing for a window yet; it may come, so the step is tried again."""
+
+    code = "SOURCE_MISSING"
+    retryable = True
+
+
+class CheckFailedError(LakehouseError):
+    """A blocking check of a batch pipeline failed; the steps after it were not run."""
+
+    code = "CHECK_FAILED"
+
+
+class CircuitOpenError(LakehouseError):
+    """A service failed too often in a row and is left alone for a while; it was not called."""
+
+    code = "CIRCUIT_OPEN"
+    retryable = True
+
+
+class SourceUnavailableError(LakehouseError):
+    """A source outside (an API, a feed) did not give a whole answer, although it was asked several times."""
+
+    code = "SOURCE_UNAVAILABLE"
+    retryable = True
+
+
+class SourceRefusedError(LakehouseError):
+    """A source outside answered that it will not give what we asked for, or answered something else."""
+
+    code = "SOURCE_REFUSED"

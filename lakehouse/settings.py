@@ -86,11 +86,28 @@ class Settings(BaseSettings):
     kafka_ssl_key_password: SecretStr | None = Field(
         None, alias="KAFKA_SSL_KEY_PASSWORD", description="Password of the private key; never shown."
     )
+    require_tls: bool = Field(
+        False,
+        alias="LAKEHOUSE_REQUIRE_TLS",
+        description="true: connections that leave this machine must be encrypted, or they are refused.",
+    )
     spark_remote: str = Field(
         "sc://127.0.0.1:15002",
         alias="SPARK_REMOTE",
         description="Spark Connect address (sc://host:port). Default: the embedded server when it is up.",
         pattern=r"^sc://",
+    )
+    schema_registry_url: str | None = Field(
+        None,
+        alias="SCHEMA_REGISTRY_URL",
+        description="Schema registry (Confluent's protocol), http(s)://…. Default: the embedded one when it is up.",
+        pattern=r"^https?://",
+    )
+    schema_registry_username: str | None = Field(
+        None, alias="SCHEMA_REGISTRY_USERNAME", description="User of the schema registry, where it asks for one."
+    )
+    schema_registry_password: SecretStr | None = Field(
+        None, alias="SCHEMA_REGISTRY_PASSWORD", description="Password of that user; never shown."
     )
     dagster_url: str | None = Field(
         None,
@@ -152,6 +169,12 @@ class Settings(BaseSettings):
     max_batch_rows: int = Field(
         500_000, alias="LAKEHOUSE_MAX_BATCH_ROWS", description="Rows in one micro-batch, at most.", ge=1
     )
+    view_store: str = Field(
+        "duckdb",
+        alias="LAKEHOUSE_VIEW_STORE",
+        description="Where real-time views are kept: duckdb (a file below the state folder) or redis://host:port/db.",
+        pattern=r"^(duckdb|rediss?://\S+)$",
+    )
     durability: Literal["fsync", "none"] = Field(
         "fsync",
         alias="LAKEHOUSE_DURABILITY",
@@ -173,6 +196,38 @@ class Settings(BaseSettings):
         # Less would delete the files of a reader, of a writer that has not committed yet, or of what gold was built on.
         ge=168,
         le=2160,
+    )
+    incident_handlers: str = Field(
+        "",
+        alias="LAKEHOUSE_INCIDENT_HANDLERS",
+        description="Functions that are told about failed runs and late windows: module:function, comma-separated.",
+    )
+    alert_email_to: str = Field(
+        "alerts@company.com", alias="ALERT_EMAIL_TO", description="Who gets alerts by e-mail, comma-separated."
+    )
+    alert_email_from: str = Field(
+        "lakehouse@localhost", alias="ALERT_EMAIL_FROM", description="Sender of alerts by e-mail."
+    )
+    smtp_host: str | None = Field(
+        None, alias="SMTP_HOST", description="Mail server for alerts; without it none are mailed."
+    )
+    smtp_port: int = Field(25, alias="SMTP_PORT", description="Port of the mail server.", ge=1, le=65535)
+    smtp_starttls: bool = Field(False, alias="SMTP_STARTTLS", description="Encrypt the connection to the mail server.")
+    smtp_username: str | None = Field(None, alias="SMTP_USERNAME", description="User at the mail server.")
+    smtp_password: SecretStr | None = Field(
+        None, alias="SMTP_PASSWORD", description="Password at the mail server; never shown."
+    )
+    slack_webhook_url: SecretStr | None = Field(
+        None, alias="SLACK_WEBHOOK_URL", description="Incoming webhook of Slack for alerts; never shown."
+    )
+    pagerduty_routing_key: SecretStr | None = Field(
+        None, alias="PAGERDUTY_ROUTING_KEY", description="Integration key of PagerDuty for alerts; never shown."
+    )
+    pagerduty_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue",
+        alias="PAGERDUTY_URL",
+        description="Address of PagerDuty's Events API v2.",
+        pattern=r"^https?://",
     )
     crash_at: str | None = Field(
         None,

@@ -7,6 +7,7 @@ Set LAKEHOUSE_TEST_HOME to a folder to keep the stack running between test sessi
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             embedded.stop(settings)
 
 
-def _isolated(stack: Settings, home: Path) -> Iterator[Settings]:
+@contextmanager
+def isolated(stack: Settings, home: Path) -> Iterator[Settings]:
+    """Settings of the running stack with an empty lake in `home`, also in the environment while the block runs."""
     with pytest.MonkeyPatch.context() as patch:
         # Also for the commands that a test starts as processes.
         patch.setenv("LAKEHOUSE_HOME", str(home))
@@ -78,13 +81,15 @@ def _isolated(stack: Settings, home: Path) -> Iterator[Settings]:
 @pytest.fixture
 def settings(stack: Settings, tmp_path: Path) -> Iterator[Settings]:
     """Settings of the running stack with an empty lake and home for this test alone."""
-    yield from _isolated(stack, tmp_path / "home")
+    with isolated(stack, tmp_path / "home") as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
 def module_settings(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """As `settings`, shared by the tests of one module."""
-    yield from _isolated(stack, tmp_path_factory.mktemp("home"))
+    with isolated(stack, tmp_path_factory.mktemp("home")) as own:
+        yield own
 
 
 @pytest.fixture(scope="session")

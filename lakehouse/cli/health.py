@@ -33,7 +33,7 @@ def health(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
 ) -> None:
-    """Ask Kafka, Spark, the lake, gold and Dagster.
+    """Ask Kafka, Spark, the lake, gold; the schema registry, Dagster and outside services where there are some.
 
     Exit code 0 healthy · 10 unhealthy · 1 could not ask.
 
@@ -67,7 +67,9 @@ def examine(settings: "Settings") -> list[Health]:
         ask_spark(settings),
         ask_lake(settings),
         ask_gold(settings),
+        *ask_registry(settings),
         *ask_dagster(settings),
+        *ask_circuits(settings),
     ]
 
 
@@ -92,13 +94,13 @@ def ask_kafka(settings: "Settings") -> Health:
 def ask_spark(settings: "Settings") -> Health:
     """`select 1` over Spark Connect."""
     from lakehouse.engine import spark
-    from lakehouse.errors import SparkUnreachableError
+    from lakehouse.errors import AccessDeniedError, SparkUnreachableError
 
     try:
         seconds = spark.ask(settings.spark_remote, timeout_seconds=2)
-    except SparkUnreachableError as error:
+    except (AccessDeniedError, SparkUnreachableError) as error:
         return Health("spark", "unhealthy", f"{error.problem} {error.why}", error.fix)
-    return Health("spark", "healthy", f"{settings.spark_remote}, `select 1` in {seconds:.1f} s")
+    return Health("spark", "healthy", f"{spark.shown(settings.spark_remote)}, `select 1` in {seconds:.1f} s")
 
 
 def ask_lake(settings: "Settings") -> Health:
@@ -149,6 +151,21 @@ def ask_gold(settings: "Settings") -> Health:
     return Health("gold", "healthy", f"{path}, built {age(build.built_at.isoformat())} ago")
 
 
+def ask_registry(settings: "Settings") -> list[Health]:
+    """The subjects and the rule of the configured schema registry; nothing when none is configured."""
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.errors import LakehouseError
+
+    registry = Registry.of(settings)
+    if registry is None:
+        return []
+    try:
+        subjects, rule = registry.subjects(), registry.compatibility()
+    except LakehouseError as error:
+        return [Health("registry", "unhealthy", f"{error.problem} {error.why}", error.fix)]
+    return [Health("registry", "healthy", f"{registry.url}, {len(subjects)} subjects, compatibility {rule}")]
+
+
 def ask_dagster(settings: "Settings") -> list[Health]:
     """The webserver and, through it, every daemon; nothing when Dagster is not configured."""
     from lakehouse.engine.embedded import dagster_ui
@@ -163,3 +180,23 @@ def ask_dagster(settings: "Settings") -> list[Health]:
         detail = f"{url} answers, but these daemons do not run: {', '.join(idle)}"
         return [Health("dagster", "unhealthy", detail, "Read logs/dagster-daemon.log in the state folder.")]
     return [Health("dagster", "healthy", f"{url}, every daemon beats")]
+
+
+def ask_circuits(settings: "Settings") -> list[Health]:
+    """The circuit breakers of outside services, as the last process that called them left them."""
+    from lakehouse.engine.circuit_notes import known_circuits
+
+    parts = []
+    for circuit in known_circuits(settings):
+        waiting = circuit.retry_at - time.time()
+        if circuit.state == "closed":
+            detail = f"circuit closed, {circuit.failures} failures in a row" if circuit.failures else "circuit closed"
+        elif circuit.state == "open" and waiting > 0:
+            detail = f"circuit open, tried again in {waiting:.0f} s; last failure: {circuit.reason}"
+        else:
+            detail = f"circuit {circuit.state}, the next call is a probe; last failure: {circuit.reason}"
+        is_well = circuit.state != "open"
+        parts.append(
+            Health(circuit.name, "healthy" if is_well else "unhealthy", detail, "" if is_well else "Is it reachable?")
+        )
+    return parts

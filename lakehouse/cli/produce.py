@@ -1,37 +1,42 @@
-"""`lakehouse produce`: send simulated sales, changes of a shop's tables, or the rows of CSV files, to a topic.
+"""`lakehouse produce`: send simulated sales, changes of a shop's tables, rows of CSV files, or what other sources hold.
 
-Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`).
+Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
+(`cli.produce_user_events`).
 """
 
 import random
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_changes import customers, orders
+from lakehouse.cli.produce_market import market
+from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
+    from lakehouse.sources.serde import Serde
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Send events: sales, changes of customers and orders, files."
-)
-app.command()(customers)
-app.command()(orders)
-
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
 _CHECKED_EVENTS = 200
 
-Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
-TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="JSON or YAML file with a section per environment.")]
-Section = Annotated[str, typer.Option("--profile", help="Section of the --config file: local, msk, …")]
-AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
+Form = Annotated[
+    Literal["json", "avro"] | None,
+    typer.Option("--format", help="Of the values; avro needs a schema registry. [default: the stream's]"),
+]
+
+app.command("user_events")(user_events)
+app.command()(api)
+app.command()(customers)
+app.command()(market)
+app.command()(orders)
 
 
 @app.command()
@@ -51,6 +56,8 @@ def sales(
     start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
+    instances: Annotated[int, typer.Option(help="Producers at once, one process each; --count is shared.", min=1)] = 1,
+    form: Form = None,
     as_json: AsJson = False,
 ) -> None:
     """Send simulated sales. Command line wins over environment, over the --config file, over defaults.
@@ -73,23 +80,33 @@ def sales(
         producer_profile="compat" if compat else None,
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    if instances > 1 and not check:
+        from lakehouse.cli.produce_instances import produce_with_instances
+
+        given = {
+            "--brokers": brokers, "--topic": topic, "--interval": interval, "--burst": burst, "--config": config,
+            "--profile": section, "--bad-share": bad_share, "--duplicate-share": duplicate_share, "--from": start,
+            "--to": end, "--compat": compat,
+        }  # fmt: skip
+        produce_with_instances(instances, given, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
-        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **_clock(start, end, count)
+        seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
     _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
     state = read_topic_state(options.settings, options.topic)
     if check:
         _check(options, seed, state.topic_id, as_json=as_json)
         return
+    serde = _serde("sales", options, form)
     sender = EventSender(options.settings, options.topic, options.client)
     with stop_on_signals() as stop:
         summary = run(
-            _messages(generator, shown=3 if verbose else 0),
+            _messages(generator, serde, shown=3 if verbose else 0),
             sender,
             interval=0 if burst else options.interval,
             count=count,
             stop=stop,
-            report=_report,
+            report=one_line,
         )
     result = {
         "topic": options.topic,
@@ -124,6 +141,9 @@ def files(
     rate: Annotated[float | None, typer.Option(help="Rows per second; without it, as fast as possible.")] = None,
     limit: Annotated[int | None, typer.Option(help="Send at most so many rows in this run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Send again what was sent before.")] = False,
+    unpivot: Annotated[
+        str | None, typer.Option(help="Columns to keep, comma-separated; every other cell is an event.")
+    ] = None,
     config: Config = None,
     section: Section = "local",
     as_json: AsJson = False,
@@ -144,7 +164,7 @@ def files(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not possible.", fix="Give 1 or more rows.")
     contract = load_stream(stream)
-    found = find_csv(path)
+    found = find_csv(path, tuple(name.strip() for name in unpivot.split(",")) if unpivot else ())
     plain = [field for field in contract.fields if field.derive is None]
     require_columns(found, {field.key for field in plain if not field.nullable and field.key[:1] != "_"}, stream)
     options = resolve(
@@ -164,7 +184,7 @@ def files(
             interval=1 / rate if rate else 0.0,
             limit=limit,
             stop=stop,
-            report=_report,
+            report=one_line,
         )
     total = sum(file.rows for file in found)
     before = sum(summary.before.values())
@@ -183,26 +203,6 @@ def files(
         out.print(f"sent {summary.rows:,} rows of {len(found)} files; {before + summary.rows:,} of {total:,} in all")
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _clock(start: str | None, end: str | None, count: int | None) -> dict[str, Any]:
-    if start is None and end is None:
-        return {}
-    from lakehouse.sources.sales import spread_over
-
-    if start is None:
-        raise UsageError("--to needs --from.")
-    first = _moment("--from", start)
-    last = _moment("--to", end) if end else datetime.now(UTC)
-    return {"now": spread_over(first, last, count or 0)}
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r} is no time.", fix="Write 2026-01-31 or 2026-01-31T10:30:00Z.") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: bool) -> None:
@@ -234,11 +234,24 @@ def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: boo
         raise typer.Exit(EXIT_UNHEALTHY)
 
 
-def _messages(generator: "SalesGenerator", *, shown: int) -> Any:
+def _serde(stream: str, options: "ProducerOptions", form: str | None) -> "Serde":
+    """The serializer of the stream's values; Avro registers the contract's schema first."""
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.sources.serde import serde_of
+
+    contract = load_stream(stream)
+    chosen = form or contract.topic.format
+    topic = contract.topic.model_copy(update={"name": options.topic, "format": chosen})
+    registry = Registry.required(options.settings) if chosen == "avro" else None
+    return serde_of(contract.model_copy(update={"topic": topic}), registry)
+
+
+def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any:
     for number, event in enumerate(generator):
         if number < shown:
             err.print(event.value.decode("utf-8", "replace"), markup=False, soft_wrap=True)
-        yield event.key, event.value
+        yield event.key, serde.value(event.value)
 
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:
@@ -250,7 +263,3 @@ def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> N
             shown = "(hidden)" if any(word in name for word in secret) else value
             err.print(f"{name} = {shown}", markup=False)
         err.print(f"topic = {options.topic}, seed = {seed}", markup=False)
-
-
-def _report(line: str) -> None:
-    err.print(line, markup=False, soft_wrap=True)

@@ -26,6 +26,7 @@ def prove(
     minutes: Annotated[
         float, typer.Option(help="Time for the rounds; the start and the proof come on top.", min=0.01, max=10_000)
     ] = 5,
+    batches: Annotated[int | None, typer.Option(help="End earlier, after so many micro-batches.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same choices.", min=0)] = None,
     rounds: Annotated[int | None, typer.Option(help="Exactly so many rounds.", min=1, hidden=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The certificate as one JSON object on stdout.")] = False,
@@ -37,7 +38,9 @@ def prove(
 
     Exit code 0: everything holds; 10: findings, with the command that replays them; 1: it could not be carried out.
 
-    Example: lakehouse prove sales --minutes 5
+    Examples: lakehouse prove sales --minutes 5
+
+    lakehouse prove sales --batches 1000 --minutes 60 --seed 7
     """
     contract = load_stream(stream)
     settings = load_settings()
@@ -49,7 +52,7 @@ def prove(
     # Whoever ends the command politely gets the same clean-up as with Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        certificate = soak(contract, minutes=minutes, seed=chosen, rounds=rounds, say=_say)
+        certificate = soak(contract, minutes=minutes, seed=chosen, batches=batches, rounds=rounds, say=_say)
     finally:
         signal.signal(signal.SIGTERM, before)
     paths = store(certificate, settings.home)
@@ -70,7 +73,7 @@ def _say(line: str) -> None:
 def _show(certificate: "Certificate") -> None:
     out.print(
         f"{certificate.rounds} rounds · {sum(certificate.kills.values())} workers and "
-        f"{certificate.broker_restarts} brokers killed · {certificate.batches} batches · {certificate.seconds:.0f} s"
+        f"{certificate.broker_restarts} brokers killed · {certificate.batch_count} · {certificate.seconds:.0f} s"
     )
     out.print(certificate.accounts)
     for note in certificate.notes:

@@ -32,7 +32,9 @@ def relay(
     settings = load_settings()
     from lakehouse.kafka.relay import add_fields
     from lakehouse.kafka.relay import relay as run
+    from lakehouse.kafka.topics_file import topic_named
 
+    source, target = topic_named(source), topic_named(target)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -76,9 +76,10 @@ def describe(topic: str = typer.Argument(help="The topic's name."), as_json: boo
     Example: lakehouse topics describe sales_events
     """
     from lakehouse.kafka.topics import describe_topic
+    from lakehouse.kafka.topics_file import topic_named
     from lakehouse.settings import load_settings
 
-    found = describe_topic(load_settings(), topic)
+    found = describe_topic(load_settings(), topic_named(topic))
     if as_json:
         print_json(found)
         return

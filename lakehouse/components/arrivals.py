@@ -60,7 +60,7 @@ def build_arrivals_sensor(contract: StreamContract, job_name: str) -> dg.SensorD
     @dg.sensor(
         name=f"{contract.name}_arrivals",
         job_name=job_name,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=max(5, int(contract.poll.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Launches {job_name} when topic {contract.topic.name} holds records that bronze has not.",
         tags={STREAM_TAG: contract.name},

@@ -11,19 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lakehouse.components.watching import Watching
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lakehouse.lake.batch.report import StepReport
+    from lakehouse.lake.batch_views import DailyAggReport
     from lakehouse.lake.checks import RuleResult
     from lakehouse.lake.gold import GoldBuild
+    from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.speed.run import SpeedSummary
+    from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
+    from lakehouse.sources.landing import LandingReport
 
 
-class LakeResource(dg.ConfigurableResource[Any]):
+class LakeResource(Watching, dg.ConfigurableResource[Any]):
     """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
 
     def settings(self) -> Settings:
@@ -52,9 +61,9 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
     def verify_bronze_day(self, contract: StreamContract, day: date) -> "DayReport":
         """Compare one arrival day of bronze with the broker and fill gaps; never rewrites."""
-        from lakehouse.lake import backfill
+        from lakehouse.lake import bronze_day
 
-        return backfill.verify_bronze_day(contract, self.settings(), day)
+        return bronze_day.verify_bronze_day(contract, self.settings(), day)
 
     def rebuild_silver(
         self, contract: StreamContract, days: list[date], report: "Callable[[DayReport], None]"
@@ -94,6 +103,21 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
 
+    def landed(self) -> dict[str, str]:
+        """For each stream with whole files in its landing folder, the files' position."""
+        from lakehouse.contracts.load import load_streams
+        from lakehouse.sources import landing
+
+        settings = self.settings()
+        found = {stream: landing.landed(settings, stream) for stream in load_streams()}
+        return {stream: landing.position(paths) for stream, paths in found.items() if paths}
+
+    def send_landed(self, contract: StreamContract) -> "LandingReport":
+        """Send what is new in the stream's landing folder."""
+        from lakehouse.sources import landing
+
+        return landing.send_landed(self.settings(), contract)
+
     def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
         """Compact and vacuum the stream's tables."""
         from lakehouse.lake import maintenance
@@ -106,8 +130,56 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return maintenance.maintain_events(self.settings())
 
+    def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
+        """Bring windows, sessions and the real-time views of user events up to silver."""
+        from lakehouse.lake.batch_views import record_of
+        from lakehouse.lake.paths import LakePaths
+        from lakehouse.lake.speed import run
+
+        settings = self.settings()
+        record = record_of(LakePaths.of(settings))
+        return run.advance(settings, keep_from=record.boundary if record else None, report=report)
+
+    def build_daily_agg(self, days: list[date]) -> "DailyAggReport":
+        """Compute these days of the batch view from silver."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.build_daily_agg(self.settings(), days)
+
+    def stale_batch_days(self) -> list[date]:
+        """Settled days that the batch view lacks, or whose silver changed since."""
+        from lakehouse.lake import batch_views
+
+        return batch_views.stale_days(self.settings())
+
+    def publish_kpis(self) -> "KpiPage":
+        """Read the serving view and write the live page of key figures."""
+        from lakehouse.lake import kpi_page
+
+        return kpi_page.publish_kpis(self.settings())
+
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+
+    def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
+        """Run one step of one window of a batch pipeline."""
+        from lakehouse.lake.batch import run
+
+        return run.run_step(pipeline, step, partition, self.settings())
+
+    def nothing_new(self, pipeline: PipelineContract, partition: str) -> str:
+        """Why a run of this window would find nothing; empty when it may find something. Needs no Spark."""
+        from lakehouse.contracts.window import window_of
+        from lakehouse.lake.batch import news
+
+        window = window_of(pipeline.cadence, partition, pipeline.start)
+        return news.nothing_new(pipeline, window, self.settings())
+
+    def report_incident(self, incident: Incident) -> list[Exception]:
+        """Write an incident down and tell the handlers; returns what failing handlers raised."""
+        from lakehouse.lake import incidents
+
+        return incidents.report_incident(incident, self.settings())

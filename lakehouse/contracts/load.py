@@ -5,16 +5,17 @@ Here: finding, reading and explaining the files. Not here: what a contract may s
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import ContractError, UsageError
 
 STREAMS_FOLDER = Path(__file__).resolve().parents[1] / "defs" / "streams"
 COMPONENT_TYPE = "lakehouse.components.StreamComponent"
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def load_streams(folder: Path = STREAMS_FOLDER) -> dict[str, StreamContract]:
@@ -69,6 +70,15 @@ def load_contract(path: Path) -> StreamContract:
 
 def parse_contract(text: str, path: Path) -> StreamContract:
     """Check the text of one file; `path` is only for messages. Raises as `load_contract`."""
+    return parse_attributes(text, path, COMPONENT_TYPE, StreamContract)
+
+
+def parse_attributes(text: str, path: Path, component: str, model: type[Model]) -> Model:
+    """The `attributes:` of a `defs.yaml` of this component type, checked by its model.
+
+    Raises:
+        ContractError: naming file, line (where it can be known), field and what is allowed.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
@@ -77,35 +87,34 @@ def parse_contract(text: str, path: Path) -> StreamContract:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ContractError(f"{where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
-        raise ContractError(f"{path}:1: a stream file has `type: {COMPONENT_TYPE}` and `attributes:`.")
-    if document.get("type") != COMPONENT_TYPE:
-        raise ContractError(
-            f"{path}:{_line(node, ('type',))}: type is {document.get('type')!r}; allowed: {COMPONENT_TYPE}."
-        )
+        subject = component.rpartition(".")[2].removesuffix("Component").lower()
+        raise ContractError(f"{path}:1: a {subject} file has `type: {component}` and `attributes:`.")
+    if document.get("type") != component:
+        raise ContractError(f"{path}:{_line(node, ('type',))}: type is {document.get('type')!r}; allowed: {component}.")
     try:
-        return StreamContract.model_validate(document["attributes"])
+        return model.model_validate(document["attributes"])
     except ValidationError as error:
-        raise ContractError(explain(error, node, path)) from error
+        raise ContractError(explain(error, node, path, model)) from error
 
 
-def explain(error: ValidationError, node: yaml.Node | None, path: Path) -> str:
+def explain(error: ValidationError, node: yaml.Node | None, path: Path, model: type[BaseModel]) -> str:
     """Every mismatch on one line each: `file:line: field: what is wrong and what is allowed`."""
     lines = []
     for detail in error.errors():
         location = tuple(part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-")))
-        for message in _message(detail, location).split("\n"):
-            place = location or _place(message)
+        for message in _message(detail, location, model).split("\n"):
+            place = (*location, *_place(message))
             name = ".".join(str(part) for part in location)
             lines.append(f"{path}:{_line(node, ('attributes', *place))}: {f'{name}: ' if name else ''}{message}")
     return "\n".join(lines)
 
 
-def _message(detail: Any, location: tuple[Any, ...]) -> str:
+def _message(detail: Any, location: tuple[Any, ...], model: type[BaseModel]) -> str:
     kind, given = detail["type"], detail["input"]
     if kind == "missing":
         return "is required"
     if kind == "extra_forbidden":
-        return f"is no known field; allowed: {', '.join(_allowed_keys(location[:-1]))}"
+        return f"is no known field; allowed: {', '.join(_allowed_keys(location[:-1], model))}"
     text = str(detail["msg"]).removeprefix("Value error, ")
     if kind == "literal_error":
         return f"{given!r} is not allowed; allowed: {detail['ctx']['expected']}"
@@ -114,8 +123,8 @@ def _message(detail: Any, location: tuple[Any, ...]) -> str:
     return f"{given!r} is not allowed: {text}"
 
 
-def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
-    model: Any = StreamContract
+def _allowed_keys(location: tuple[Any, ...], top: type[BaseModel]) -> list[str]:
+    model: Any = top
     for part in location:
         if isinstance(part, int):
             continue

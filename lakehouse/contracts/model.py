@@ -8,7 +8,16 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
@@ -66,13 +75,26 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names."""
+    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names, `format` is of the values.
+
+    Records with an equal `key_field` land on one partition; without it the stream's key is taken.
+    """
 
     name: str = Field(pattern=TOPIC_NAME)
     partitions: int = Field(6, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    format: Literal["json", "avro"] = "json"
+    consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
+    key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
+
+    @field_validator("name")
+    @classmethod
+    def _no_folder(cls, name: str) -> str:
+        if name in {".", ".."}:
+            raise ValueError(f"{name!r} is no topic name: Kafka refuses it")
+        return name
 
     @property
     def dlq(self) -> str:
@@ -80,13 +102,22 @@ class TopicSpec(_Strict):
         return f"{self.name}.dlq"
 
 
+class Upstream(_Strict):
+    """A system outside that fills the topic. `family` is what kind of system it is."""
+
+    name: Name
+    family: Literal["api", "database", "file", "queue", "device", "simulator"]
+    description: str = Field(min_length=3)
+
+
 class FieldSpec(_Strict):
     """One column of silver.
 
-    `source` is the JSON key when it differs from the name. `parse` is a Spark SQL expression over `value`, the raw text
-    of that key, whose result is cast to the type. `encoding` names a way of writing instead: times as numbers since
-    1970, decimals as base64. `derive` is an expression over the other fields: the column is not in the event. A field
-    that is not `nullable` rejects rows in which it is missing.
+    `source` is the JSON key when it differs from the name; `aliases` are further keys for the same thing, asked in this
+    order when the first is missing. `parse` is a Spark SQL expression over `value`, the raw text of that key, whose
+    result is cast to the type. `encoding` names a way of writing instead: times as numbers since 1970, decimals as
+    base64. `derive` is an expression over the other fields: the column is not in the event. A field that is not
+    `nullable` rejects rows in which it is missing.
     """
 
     name: Name
@@ -95,6 +126,7 @@ class FieldSpec(_Strict):
     nullable: bool = False
     pii: bool = False
     source: str | None = None
+    aliases: list[str] = []
     parse: str | None = None
     encoding: Encoding | None = None
     derive: str | None = None
@@ -111,14 +143,19 @@ class FieldSpec(_Strict):
                     f"field {self.name}: encoding {self.encoding} is not for {self.type}; "
                     "base64 is for decimals, the others are for timestamps"
                 )
-        if self.derive is not None and (self.parse is not None or self.source is not None):
-            raise ValueError(f"field {self.name}: a derived field has neither source nor parse")
+        if self.derive is not None and (self.parse is not None or self.source is not None or self.aliases):
+            raise ValueError(f"field {self.name}: a derived field has neither source nor aliases nor parse")
         return self
 
     @property
     def key(self) -> str:
         """The JSON key that carries this field."""
         return self.source or self.name
+
+    @property
+    def keys(self) -> list[str]:
+        """Every JSON key that may carry this field, the most wanted first."""
+        return list(dict.fromkeys([self.key, *self.aliases]))
 
 
 class Rule(_Strict):
@@ -145,13 +182,18 @@ class TableRule(_Strict):
 
 
 class Evolution(_Strict):
-    """What happens to silver when the contract or the events change."""
+    """What happens to silver when the contract or the events change; see docs/schemas.md.
+
+    `add`, `widen`, `rename`, `drop`: the contract changes, and silver follows or the drain stops; under `add: stop` an
+    event with a key that the contract does not know stops the batch too. `type`: an event's value is not of its type;
+    the event goes to quarantine, or the batch stops.
+    """
 
     add: Literal["auto", "stop"] = "auto"
     widen: Literal["auto", "stop"] = "auto"
-    rename: Literal["stop"] = "stop"
+    rename: Literal["alias", "stop"] = "stop"
     drop: Literal["keep_null", "stop"] = "keep_null"
-    type: Literal["quarantine"] = "quarantine"
+    type: Literal["quarantine", "stop"] = "quarantine"
 
 
 class Freshness(_Strict):
@@ -178,8 +220,8 @@ class Reconciliation(_Strict):
     """A gold table whose totals must equal silver's: group columns (gold: silver SQL) and totals (gold: silver SQL)."""
 
     table: Name
-    by: dict[str, str] = {}
-    totals: dict[str, str] = Field(min_length=1)
+    by: dict[Name, str] = {}
+    totals: dict[Name, str] = Field(min_length=1)
     where: str = "true"
 
 
@@ -189,8 +231,12 @@ class StreamContract(_Strict):
     name: Name
     description: str = Field(min_length=3)
     topic: TopicSpec
+    upstream: list[Upstream] = []
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
+    poll: Duration = Field(
+        timedelta(seconds=5), description="How often the arrivals sensor looks; longer where nobody waits for the rows"
+    )
     event_time: str
     key: list[str] = Field(min_length=1)
     mode: Mode = "upsert"
@@ -238,6 +284,11 @@ class StreamContract(_Strict):
         return self.track or [name for name in self.field_names if name not in self.key]
 
     @property
+    def consumer_group(self) -> str:
+        """The consumer group whose offsets tell lag tools how far bronze has read."""
+        return self.topic.consumer_group or f"lakehouse-{self.name}"
+
+    @property
     def field_names(self) -> list[str]:
         """Names of the columns, in the order of the YAML."""
         return [field.name for field in self.fields]
@@ -266,16 +317,19 @@ class StreamContract(_Strict):
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
+        problems += _duplicates("upstream", [source.name for source in self.upstream])
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
         taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
         reserved = [name for name in names if name in taken]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
+        problems += _alias_problems(self.fields)
         for label, columns in (
             ("event_time", [] if self.is_cdc else [self.event_time]),
             ("key", self.key),
             ("track", self.track),
             ("partition_by", self.partition_by),
             ("unique", self.unique),
+            ("topic.key_field", [self.topic.key_field] if self.topic.key_field else []),
         ):
             problems += [
                 f"{label}: {column} is no field; allowed: {', '.join(names)}"
@@ -301,6 +355,10 @@ class StreamContract(_Strict):
             found.append("partition_by: a cdc stream has no partitions, because its rows move")
         if self.is_cdc and any(field.name in self.key and field.derive is not None for field in self.fields):
             found.append("key: a derived field is no key of a cdc stream; a delete may carry nothing but the key")
+        if self.is_cdc and self.topic.format != "json":
+            found.append("topic.format: change records are read as json")
+        if self.topic.format == "avro" and any(field.encoding for field in self.fields):
+            found.append("topic.format: Avro has types of its own; a field with an encoding is for json")
         if not self.is_cdc and self.change != ChangeSpec():
             found.append("change: only for mode cdc")
         if self.track and not self.keeps_history:
@@ -323,6 +381,16 @@ class StreamContract(_Strict):
                 for name, text in texts.items():
                     found.append((f"reconcile.{i}.{part}.{name}", sql_problem(text, [*names, "event_date"])))
         return [f"{place}: {problem}" for place, problem in found if problem is not None]
+
+
+def _alias_problems(fields: list[FieldSpec]) -> list[str]:
+    """A former name that another field has today, or also claims: nobody could tell whose value it is."""
+    problems = []
+    for i, field in enumerate(fields):
+        others = [other for other in fields if other is not field]
+        taken = {name for other in others for name in (other.name, *other.keys)}
+        problems += [f"fields.{i}.aliases: {name} belongs to another field" for name in field.aliases if name in taken]
+    return problems
 
 
 def _duplicates(label: str, names: list[str]) -> list[str]:

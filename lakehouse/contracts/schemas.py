@@ -49,13 +49,16 @@ SILVER_COLUMNS = {
 def json_schema(contract: StreamContract) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the event. Fields with a `parse` expression may have any scalar value."""
     fields = event_fields(contract)
+    # One of the keys has to be there, whichever.
+    choices = [{"anyOf": [{"required": [key]} for key in f.keys]} for f in fields if f.aliases and not f.nullable]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": contract.name,
         "description": contract.description,
         "type": "object",
-        "properties": {field.key: _json_field(field) for field in fields},
-        "required": [field.key for field in fields if not field.nullable],
+        "properties": {key: _json_field(field) for field in fields for key in field.keys},
+        "required": [field.key for field in fields if not field.nullable and not field.aliases],
+        **({"allOf": choices} if choices else {}),
         # Unknown keys are kept in `_rescued` unless the contract stops on them.
         "additionalProperties": contract.evolve.add == "auto",
     }
@@ -75,8 +78,9 @@ def avro_schema(contract: StreamContract) -> dict[str, Any]:
 def event_ddl(contract: StreamContract) -> str:
     """Spark DDL of the event as JSON carries it, for `from_json`; fields with a `parse` expression are raw text."""
     return ", ".join(
-        f"{_quoted(field.key)} {'STRING' if field.parse else spark_type(field.type)}"
+        f"{_quoted(key)} {'STRING' if field.parse else spark_type(field.type)}"
         for field in event_fields(contract)
+        for key in field.keys
     )
 
 
@@ -123,6 +127,8 @@ def _json_field(field: FieldSpec) -> dict[str, Any]:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = [*kinds, "null"]
     schema["description"] = field.description
+    # What JSON's own types do not tell apart.
+    schema["x-type"] = field.type
     if field.pii:
         schema["x-pii"] = True
     return schema
@@ -141,13 +147,21 @@ def _avro_field(field: FieldSpec) -> dict[str, Any]:
         }
     else:
         kind = _AVRO_TYPES[field.type]
-    name = field.key if _AVRO_NAME.match(field.key) else field.name
+    name = avro_name(field)
     rendered: dict[str, Any] = {"name": name, "type": kind, "doc": field.description}
     if field.nullable:
         rendered |= {"type": ["null", kind], "default": None}
+    if field.aliases:
+        # Avro takes only names of its own kind.
+        rendered["aliases"] = [alias for alias in field.keys if alias != name and _AVRO_NAME.match(alias)]
     if field.pii:
         rendered["pii"] = True
     return rendered
+
+
+def avro_name(field: FieldSpec) -> str:
+    """The field's name in Avro: the key, or the column's name when the key is no Avro name."""
+    return field.key if _AVRO_NAME.match(field.key) else field.name
 
 
 def _quoted(name: str) -> str:

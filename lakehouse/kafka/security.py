@@ -6,6 +6,7 @@ themselves. Passwords and keys come from the environment or from files that it n
 
 from pathlib import Path
 
+from lakehouse.engine.encryption import require_encrypted
 from lakehouse.errors import SettingsError, UsageError
 from lakehouse.settings import Settings
 
@@ -135,6 +136,14 @@ def _require_consistent(settings: Settings) -> None:
         raise SettingsError(
             "KAFKA_SSL_CERTIFICATE and KAFKA_SSL_KEY belong together, and only one of them is set.",
             fix="Set both for mutual TLS, none otherwise.",
+        )
+    for server in settings.kafka_bootstrap_servers.split(","):
+        require_encrypted(
+            settings,
+            what=f"Kafka at {server.strip()}",
+            host=server.strip().rpartition(":")[0],
+            is_encrypted=protocol.endswith("SSL"),
+            fix="Set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL.",
         )
     if not protocol.endswith("SSL"):
         return

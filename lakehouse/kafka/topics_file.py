@@ -44,6 +44,7 @@ class _Topic(_Strict):
 
 class _File(_Strict):
     profiles: dict[str, _Profile] = {}
+    aliases: dict[str, str] = {}
     topics: list[_Topic] = []
 
 
@@ -64,6 +65,15 @@ def shared_topics(path: Path = TOPICS_FILE) -> list[DesiredTopic]:
         )
         for topic in _read(path).topics
     ]
+
+
+def topic_named(name: str, path: Path = TOPICS_FILE) -> str:
+    """The topic that goes by this name: the name itself, unless the file says that it is an alias.
+
+    Raises:
+        UsageError: when the file is wrong.
+    """
+    return _read(path).aliases.get(name, name)
 
 
 def load_profile(name: str, path: Path = TOPICS_FILE) -> Profile:

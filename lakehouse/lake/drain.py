@@ -19,11 +19,14 @@ from lakehouse.errors import BatchConflictError, LakehouseError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.damage import require_sound
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
+from lakehouse.lake.reread import read_rows_anew
+from lakehouse.lake.schemas import look_at_registry
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
@@ -90,7 +93,11 @@ class _Drain:
         silver = threading.Thread(target=self._silver_loop, name=f"silver-{self._contract.name}")
         with TopicReader(self._settings) as topics:
             try:
-                ensure_tables(spark, self._contract, self._paths)
+                name, paths = self._contract.name, self._paths
+                warnings = look_at_registry(self._contract, self._settings, paths)
+                with settled(self._settings, paths.bronze(name), paths.silver(name), paths.quarantine(name)):
+                    ensure_tables(spark, self._contract, paths)
+                    read_rows_anew(spark, self._contract, self._settings, paths)
                 silver.start()
                 writer = BronzeWriter(self._contract, self._settings, spark, topics)
                 reason = self._bronze_loop(writer, began + budget_seconds, idle_seconds, day)
@@ -113,7 +120,7 @@ class _Drain:
             if known is not None:
                 # Nothing reads it back: a live member of that group, or a broker that just went away, fails no drain.
                 with suppress(LakehouseError):
-                    topics.commit_group(f"lakehouse-{self._contract.name}", self._contract.topic.name, known[0].end)
+                    topics.commit_group(self._contract.consumer_group, self._contract.topic.name, known[0].end)
         return DrainSummary(
             stream=self._contract.name,
             batches=self._counts["batches"],
@@ -123,6 +130,7 @@ class _Drain:
             seconds=time.monotonic() - began,
             reason=reason,
             last_batch=known[0].batch if known else -1,
+            warnings=tuple(warnings),
         )
 
     def _bronze_loop(self, writer: BronzeWriter, deadline: float, idle_seconds: float, day: date | None) -> StopReason:

@@ -6,14 +6,16 @@ visible before it is on the disk; a power loss in between leaves a damaged last 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lakehouse.lake.ledger import Commit, files_of
+from lakehouse.lake.ledger import Commit, commits, current_version, files_of
 from lakehouse.settings import Settings
 
 
 def settle(path: str, commit: Commit, settings: Settings) -> None:
-    """Bring a commit to the disk: its data files, their folders, the commit file, the log's folder.
+    """Bring a commit to the disk: its data files, the folders down to them, the commit file, the log's folder.
 
     Does nothing with `LAKEHOUSE_DURABILITY=none`.
     """
@@ -21,10 +23,31 @@ def settle(path: str, commit: Commit, settings: Settings) -> None:
         return
     table = Path(path)
     files = [table / name for add in commit.added for name in files_of(add)]
-    folders = {file.parent for file in files}
+    # A partition's first file: the folder's own name stands in the table's folder.
+    folders = {folder for file in files for folder in file.parents if folder.is_relative_to(table)}
     log = table / "_delta_log"
-    for target in [*files, *sorted(folders), log / f"{commit.version:020d}.json", log]:
+    made = [table, table.parent] if commit.version == 0 else []
+    for target in [*files, *sorted(folders), log / f"{commit.version:020d}.json", log, *made]:
         _fsync(target)
+
+
+@contextmanager
+def settled(settings: Settings, *paths: str) -> Iterator[None]:
+    """Bring whatever is committed to these tables within the block to the disk, in their order, by whomever it was.
+
+    For work of which not each commit is in the caller's hand. Does nothing with `LAKEHOUSE_DURABILITY=none`.
+    """
+    if settings.durability == "none":
+        yield
+        return
+    before = {path: current_version(path) for path in paths}
+    yield
+    for path, known in before.items():
+        last = -1 if known is None else known
+        for commit in commits(path):
+            if commit.version <= last:
+                break
+            settle(path, commit, settings)
 
 
 def _fsync(target: Path) -> None:

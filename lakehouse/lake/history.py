@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised, spark_errors
+from lakehouse.lake.accepted import Rest, note_accepted, read_accepted
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_commit_of, last_plan
 from lakehouse.lake.paths import LakePaths
@@ -81,10 +82,19 @@ def rebuild(spark: "SparkSession", contract: StreamContract, paths: LakePaths, t
 
 
 def catch_up(spark: "SparkSession", contract: StreamContract, paths: LakePaths, through: int) -> bool:
-    """Make the table anew when it lacks batches that silver has: it is new, or was switched off for a while."""
-    if held_through(paths.history(contract.name)) >= through:
+    """Make the table anew when it lacks batches that silver has, or when its rows are of an older contract.
+
+    It lacks batches when it is new, or was switched off for a while.
+    """
+    path = paths.history(contract.name)
+    accepted = read_accepted(path)
+    is_old = accepted is not None and bool(accepted.rest)
+    held = held_through(path)
+    if held >= through and not is_old:
         return False
-    rebuild(spark, contract, paths, through)
+    rebuild(spark, contract, paths, max(held, through))
+    if accepted is not None and is_old:
+        note_accepted(spark, path, accepted.model_copy(update={"rest": Rest()}))
     return True
 
 

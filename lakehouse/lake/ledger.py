@@ -26,13 +26,22 @@ _Z85_TO_B85 = str.maketrans(
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's metrics and `add`s."""
+    """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's metrics and `add`s.
+
+    `takes_rows` says that rows which were there may be gone or others now; compaction takes none.
+    """
 
     version: int
     metadata: dict[str, Any]
     metrics: dict[str, Any]
     committed_at: datetime
     added: tuple[dict[str, Any], ...]
+    takes_rows: bool = False
+
+    @property
+    def brings_rows(self) -> bool:
+        """Whether files were added that hold rows which were not there before."""
+        return any(add.get("dataChange", True) for add in self.added)
 
     @property
     def added_stats(self) -> list[dict[str, Any]]:
@@ -96,6 +105,7 @@ def read_commit(file: Path) -> Commit:
         metrics=info.get("operationMetrics") or {},
         committed_at=datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, UTC),
         added=tuple(action["add"] for action in actions if "add" in action),
+        takes_rows=any(action["remove"].get("dataChange", True) for action in actions if "remove" in action),
     )
 
 

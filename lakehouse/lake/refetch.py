@@ -11,6 +11,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.durable import settled
 from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
@@ -41,7 +42,7 @@ def refetch(contract: StreamContract, settings: Settings, names: list[str]) -> t
     spark = connect(settings.spark_remote)
     rows, lost = 0, []
     try:
-        with TopicReader(settings) as topics, spark_errors():
+        with TopicReader(settings) as topics, spark_errors(), settled(settings, path):
             state = topics.state(contract.topic.name)
             writer = BronzeWriter(contract, settings, spark, topics)
             for plan in wanted:

@@ -20,6 +20,18 @@ from lakehouse.kafka.client import ProducerProfile, producer_config
 from lakehouse.kafka.security import require_allowed
 from lakehouse.settings import EndpointsSource, Settings, describe_problems
 
+# The security part of a section holds for every client of the run: the topic is looked up before anything is sent.
+_SECURITY = {
+    "security.protocol": "KAFKA_SECURITY_PROTOCOL",
+    "sasl.mechanism": "KAFKA_SASL_MECHANISM",
+    "sasl.mechanisms": "KAFKA_SASL_MECHANISM",
+    "sasl.username": "KAFKA_SASL_USERNAME",
+    "sasl.password": "KAFKA_SASL_PASSWORD",
+    "ssl.ca.location": "KAFKA_SSL_CA",
+    "ssl.certificate.location": "KAFKA_SSL_CERTIFICATE",
+    "ssl.key.location": "KAFKA_SSL_KEY",
+    "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD",
+}
 # Properties of the Java client that librdkafka does not have and that change nothing for this producer.
 JAVA_ONLY = {
     "key.serializer",
@@ -98,15 +110,16 @@ def resolve(
         raise UsageError(f"--interval {interval:g} is not possible.", fix="Give 0 or more seconds.")
     found = _read_section(config, section) if config else _Section.model_validate({})
     given = {"KAFKA_BOOTSTRAP_SERVERS": brokers, "KAFKA_TOPIC": topic, "PRODUCER_INTERVAL": interval}
-    from_file = {
+    from_file: dict[str, Any] = {
         "KAFKA_BOOTSTRAP_SERVERS": _joined(found.bootstrap_servers),
         "KAFKA_TOPIC": found.topics.get(source),
         "PRODUCER_INTERVAL": found.interval,
     }
-    settings = _settings(_present(given), _present(from_file))
-    client = producer_config(settings, producer_profile or found.producer_profile)
     extra, dropped = translate_properties(found.producer)
     require_allowed(extra, f"--config {config}")
+    from_file |= {_SECURITY[name]: extra.pop(name) for name in list(extra) if name in _SECURITY}
+    settings = _settings(_present(given), _present(from_file))
+    client = producer_config(settings, producer_profile or found.producer_profile)
     return ProducerOptions(settings, settings.kafka_topic, settings.producer_interval, client | extra, dropped=dropped)
 
 

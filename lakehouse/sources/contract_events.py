@@ -77,7 +77,8 @@ class ContractEvents:
         return self._encoded(event)
 
     def _encoded(self, event: dict[str, Any]) -> tuple[str | None, bytes]:
-        names = [field.key for field in self._fields if field.name in self._contract.key]
+        wanted = [self._contract.topic.key_field] if self._contract.topic.key_field else self._contract.key
+        names = [field.key for field in self._fields if field.name in wanted]
         key = "/".join(str(event[name]) for name in names) or None
         return key, json.dumps(event).encode()
 

@@ -156,6 +156,7 @@ def run(
     count: int | None,
     stop: threading.Event,
     report: Callable[[str], None],
+    chunk: int | None = None,
 ) -> Summary:
     """Send events until `count` is reached, they end, or `stop` is set; then wait for the acknowledgements.
 
@@ -166,10 +167,11 @@ def run(
         count: How many; None for no end.
         stop: Set by a signal.
         report: Takes a line of statistics every five seconds.
+        chunk: Events handed to the client at once; by default one when paced, else many. 1 for a source that waits.
     """
     source = iter(events) if count is None else islice(events, count)
     pacer = Pacer(interval, sleep=stop.wait)
-    chunk = BURST_CHUNK if interval == 0 else 1
+    size = chunk or (BURST_CHUNK if interval == 0 else 1)
     started = time.monotonic()
     next_report = started + STATS_INTERVAL_SECONDS
     taken = 0
@@ -178,8 +180,8 @@ def run(
         pacer.wait()
         if stop.is_set():
             break
-        messages = list(islice(source, chunk))
-        ended = len(messages) < chunk
+        messages = list(islice(source, size))
+        ended = len(messages) < size
         taken += len(messages)
         sender.send(messages)
         if time.monotonic() >= next_report:

@@ -20,13 +20,15 @@ from lakehouse_tests.streams import encode, sale
 Topic = Callable[[str], str]
 
 
-def start_worker(contract: StreamContract, folder: Path, *, crash_at: str = "") -> "subprocess.Popen[str]":
-    """A drain in a process of its own, in micro-batches of 40 rows."""
+def start_worker(
+    contract: StreamContract, folder: Path, *, crash_at: str = "", batch_rows: int = 40
+) -> "subprocess.Popen[str]":
+    """A drain in a process of its own, in small micro-batches."""
     path = folder / "contract.json"
     path.write_text(contract.model_dump_json(), encoding="utf-8")
     return subprocess.Popen(
         [sys.executable, "-m", "lakehouse.lake.soak.worker", str(path)],
-        env={**os.environ, "LAKEHOUSE_CRASH_AT": crash_at, "LAKEHOUSE_MAX_BATCH_ROWS": "40"},
+        env={**os.environ, "LAKEHOUSE_CRASH_AT": crash_at, "LAKEHOUSE_MAX_BATCH_ROWS": str(batch_rows)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -15,7 +15,7 @@ from lakehouse.lake.soak.schedule import round_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
 # Two small rounds; in the second the broker is killed and two workers race.
-SEED = 3966
+SEED = 545
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -1,15 +1,25 @@
 """Files of a table damaged as power losses and careless hands do it: found before a write, named, mended."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LogDamagedError
+from lakehouse.lake import maintenance_plan
+from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.damage import look_at_stream
 from lakehouse.lake.drain import drain
+from lakehouse.lake.ledger import commits, files_of
+from lakehouse.lake.maintenance import maintain_events, maintain_stream
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rejects.browse import list_records
+from lakehouse.lake.rejects.discard import discard
+from lakehouse.lake.rejects.ids import RecordName
+from lakehouse.lake.rejects.outcome import Choice
+from lakehouse.lake.rejects.replay import replay
 from lakehouse.lake.repair import repair
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
@@ -22,6 +32,13 @@ pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
 def last_commit(table: str) -> Path:
     return max((Path(table) / "_delta_log").glob("*.json"))
+
+
+def not_synced(table: str, synced: list[str]) -> set[str]:
+    """Files that some commit of the table consists of, or added, and that were never brought to the disk."""
+    files = {f"{table}/_delta_log/{commit.version:020d}.json" for commit in commits(table)}
+    files |= {f"{table}/{name}" for commit in commits(table) for add in commit.added for name in files_of(add)}
+    return files - set(synced)
 
 
 def filled(settings: Settings, topic: str) -> tuple[StreamContract, int]:
@@ -92,19 +109,34 @@ def test_what_the_broker_no_longer_has_is_listed(settings: Settings, topic_name:
     assert found.proofs[0].bronze == sent - 2 * len(report.lost)
 
 
-def test_durability_can_be_left_to_the_operating_system(
+def test_every_commit_that_counts_is_brought_to_the_disk_unless_the_operating_system_decides(
     settings: Settings, topic_name: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file of a commit is brought to the disk, its folders too; with `none` nothing is."""
+    """Every file of a commit and its folders, whoever makes it: drain, backfill, discard, replay, maintenance."""
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
-    contract, _ = filled(load_settings(LAKEHOUSE_DURABILITY="fsync"), topic_name("durable"))
+    strict = load_settings(LAKEHOUSE_DURABILITY="fsync")
+    contract, _ = filled(strict, topic_name("durable"))
+    send(settings, contract.topic.name, [encode(sale(50, quantity=0))])
+    drain_once(contract, strict)
     paths = LakePaths.of(settings)
-    for table in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
-        newest = last_commit(table)
-        assert {str(newest), str(newest.parent)} <= set(synced)
-        assert any(name.startswith(table) and name.endswith(".parquet") for name in synced)
+    tables = [layer(contract.name) for layer in (paths.bronze, paths.silver, paths.quarantine)]
+    for table in tables:
+        assert not_synced(table, synced) == set()
+        assert {table, f"{table}/_delta_log", str(Path(table).parent)} <= set(synced)
     assert any("deletion_vector" in name for name in synced)
+
+    rebuild_silver(contract, strict, [datetime.now(UTC).date()])
+    fewer = contract.model_copy(update={"rules": []})
+    reject = list_records(contract, paths, reason="malformed_json").newest[0]
+    discard(contract, strict, [RecordName.parse(reject.id)], "a test")
+    assert replay(fewer, strict, Choice()).released == 1
+    monkeypatch.setattr(maintenance_plan, "ENOUGH_SMALL", 2)
+    maintained = {report.layer for report in maintain_stream(contract, strict) if report.compacted}
+    maintain_events(strict)
+    assert maintained >= {"bronze", "silver"}
+    for table in [*tables, paths.decisions]:
+        assert not_synced(table, synced) == set()
 
     synced.clear()
     send(settings, contract.topic.name, [encode(sale(99))])

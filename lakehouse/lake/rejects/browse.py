@@ -94,7 +94,7 @@ def list_records(
             f"SELECT reasons, count(*) FROM delta_scan(?) WHERE {shown} GROUP BY ALL",  # noqa: S608 - our own text
             chosen,
         ).fetchall()
-        everything = duck.execute(f"SELECT count(*) FROM delta_scan(?) WHERE {matching}", given).fetchall()[0][0]  # noqa: S608
+        everything = duck.execute(f"SELECT count(*) FROM delta_scan(?) WHERE {matching}", given).fetchall()[0][0]  # noqa: S608 - our own names
         rows = duck.execute(
             f"SELECT {_COLUMNS} FROM delta_scan(?) WHERE {shown} "  # noqa: S608 - our own text
             'ORDER BY "timestamp" DESC, partition, "offset" DESC LIMIT ?',

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import UsageError
 from lakehouse.lake.decisions import Decision, current_user, write_decisions
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.locks import exclusive, silver_lock
@@ -44,14 +45,10 @@ def discard(contract: StreamContract, settings: Settings, names: Iterable[Record
         found = find_records(contract, paths, names)
         new = [record for record in found if record.decision is None]
         who = current_user()
-        if new:
-            write_decisions(
-                paths,
-                [
-                    Decision(contract.name, record.topic_id, record.partition, record.offset, why.strip(), who)
-                    for record in new
-                ],
-            )
+        made = [Decision(contract.name, r.topic_id, r.partition, r.offset, why.strip(), who) for r in new]
+        if made:
+            with settled(settings, paths.decisions):
+                write_decisions(paths, made)
     if new:
         details = {"records": [record.id for record in new], "who": who, "why": why.strip()}
         write_facts(paths, [Fact(contract.name, "quarantine", "discard", rejected=len(new), details=details)])

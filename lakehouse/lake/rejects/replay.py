@@ -16,6 +16,7 @@ from lakehouse.errors import QualityStopError
 from lakehouse.kafka.client import spark_options
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import current_user, judge_as_decided
+from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.history import bring_in
 from lakehouse.lake.identity import require_lake
@@ -107,11 +108,14 @@ class _Replay:
             self._require_quality(found)
             changed = 0
             if not dry_run:
-                changed = self._to_silver(judged, found)
+                # Silver has it on the disk before quarantine forgets it.
+                with settled(self._settings, self._paths.silver(stream)):
+                    changed = self._to_silver(judged, found)
                 crash_point("replay_after_silver")
                 self._mark_letters(judged, found)
                 crash_point("replay_after_letters")
-                self._out_of_quarantine(judged, found)
+                with settled(self._settings, self._paths.quarantine(stream)):
+                    self._out_of_quarantine(judged, found)
                 crash_point("replay_after_quarantine")
         fates = found.by_fate
         return ReplayReport(

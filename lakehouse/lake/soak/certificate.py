@@ -32,6 +32,7 @@ class Certificate:
         broker_restarts: Brokers killed and brought back.
         rivals: Rounds in which two workers drained at once.
         batches: Micro-batches in bronze.
+        wanted_batches: How many were asked for; None when only the time counted.
         sent: Events that the broker acknowledged.
         bronze: Rows in bronze.
         silver: Rows in silver.
@@ -55,6 +56,7 @@ class Certificate:
     broker_restarts: int
     rivals: int
     batches: int
+    wanted_batches: int | None
     sent: int
     bronze: int
     silver: int
@@ -76,6 +78,13 @@ class Certificate:
             f"{self.sent:,} acknowledged · {self.bronze:,} in bronze = {self.silver:,} in silver + "
             f"{self.quarantined:,} quarantined + {self.repeats:,} repeats of a key"
         )
+
+    @property
+    def batch_count(self) -> str:
+        """How many micro-batches there were; and were to be, when the time was up before."""
+        count = f"{self.batches:,} micro-batches"
+        is_short = self.wanted_batches is not None and self.batches < self.wanted_batches
+        return f"{count} of {self.wanted_batches:,} in the time" if is_short else count
 
     def as_dict(self) -> dict[str, Any]:
         """As plain data, with the verdict."""
@@ -110,7 +119,7 @@ def markdown(certificate: Certificate) -> str:
         "verdict": f"**{verdict}**",
         "accounts": certificate.accounts,
         "when": f"{certificate.started_at:%Y-%m-%d %H:%M} UTC, {certificate.seconds:.0f} s",
-        "rounds": f"{certificate.rounds}, {certificate.batches} micro-batches",
+        "rounds": f"{certificate.rounds}, {certificate.batch_count}",
         "workers killed": f"{sum(certificate.kills.values())}; {certificate.survived} ended before their crash point",
         "brokers killed": certificate.broker_restarts,
         "rounds with two workers": certificate.rivals,

@@ -1,12 +1,12 @@
 """A soak: rounds of sending, draining and killing on a scratch lake, then the proof over all of it.
 
-Here: the loop and the accounts. Not here: what a round does (`soak.schedule`), where (`soak.scratch`).
+Here: the loop and the accounts. Not here: what a round does (`soak.schedule`), where (`soak.scratch`), its processes
+(`soak.workers`).
 """
 
 import hashlib
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,10 +27,10 @@ from lakehouse.lake.soak.certificate import Certificate, versions
 from lakehouse.lake.soak.feed import Feed
 from lakehouse.lake.soak.schedule import Round, round_of
 from lakehouse.lake.soak.scratch import Scratch, on_scratch, scratch
+from lakehouse.lake.soak.workers import start_worker, wait_for
 from lakehouse.lake.verify import VerifyReport, verify
 from lakehouse.sources.producer import EventSender
 
-_WORKER_SECONDS = 300.0
 _LAST_DRAIN_SECONDS = 1_800.0
 # A soak goes on beyond its time until a worker was killed, but not for ever.
 _MOST_ROUNDS_WITHOUT_A_KILL = 2 * len(DRAIN_POINTS)
@@ -47,6 +47,7 @@ class Tally:
     broker_restarts: int = 0
     rivals: int = 0
     sent: int = 0
+    batches: int = 0
 
 
 def soak(
@@ -54,15 +55,17 @@ def soak(
     *,
     minutes: float,
     seed: int,
+    batches: int | None = None,
     rounds: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Certificate:
-    """Play rounds on a scratch lake until the time is up, at least until one worker was killed; then prove it.
+    """Play rounds on a scratch lake until enough is done, at least until one worker was killed; then prove it.
 
     Args:
         contract: The user's stream; its own topic and lake are not touched.
         minutes: Time for the rounds. Starting the stack and the proof at the end come on top.
         seed: Of every choice.
+        batches: End earlier once bronze has so many micro-batches.
         rounds: Play exactly so many rounds, whatever the time.
         say: Takes a line of progress.
 
@@ -72,19 +75,21 @@ def soak(
     began, started_at = time.monotonic(), datetime.now(UTC)
     ours, notes = on_scratch(contract)
     feed = Feed(contract.name, ours, seed)
+    tally = Tally()
     with scratch(say) as place:
         try:
             apply_topics(place.settings, desired_topics([ours]))
-            tally = _Soak(ours, place, feed, seed, say).play(minutes, rounds)
+            _Soak(ours, place, feed, seed, say, tally).play(minutes, batches, rounds)
             say("last drain, then the proof")
             drain(ours, place.settings, budget_seconds=_LAST_DRAIN_SECONDS, idle_seconds=0)
             report = verify(place.settings, [ours])
         except LakehouseError:
             place.kept = True
+            say(f"replay: {_replay(contract.name, seed, tally.rounds + 1)}")
             raise
         findings = [*(f"{f.check}: {f.problem}" for f in report.findings), *unbalanced(report, tally)]
         place.kept = bool(findings)
-        known = last_plan(LakePaths.of(place.settings).bronze(ours.name))
+        tally.batches = _batches(ours, place)
     proof = report.proofs[0]
     notes += [f"events: {feed.source}", "gold is not part of it: its models name the live streams"]
     if proof.silver == 0:
@@ -93,7 +98,7 @@ def soak(
         stream=contract.name,
         contract=hashlib.sha256(contract.model_dump_json().encode()).hexdigest(),
         seed=seed,
-        replay=f"lakehouse prove {contract.name} --seed {seed} --rounds {tally.rounds}",
+        replay=_replay(contract.name, seed, tally.rounds),
         started_at=started_at,
         seconds=round(time.monotonic() - began, 1),
         rounds=tally.rounds,
@@ -102,7 +107,8 @@ def soak(
         stops=tally.stops,
         broker_restarts=tally.broker_restarts,
         rivals=tally.rivals,
-        batches=known[0].batch + 1 if known else 0,
+        batches=tally.batches,
+        wanted_batches=batches,
         sent=tally.sent,
         bronze=proof.bronze + proof.unmerged,
         silver=proof.silver,
@@ -128,33 +134,50 @@ def unbalanced(report: VerifyReport, tally: Tally) -> list[str]:
     return [f"accounts: {text}" for text, holds in checks.items() if not holds]
 
 
+def _replay(stream: str, seed: int, rounds: int) -> str:
+    """The command that makes the same choices again."""
+    return f"lakehouse prove {stream} --seed {seed} --rounds {rounds}"
+
+
+def _batches(contract: StreamContract, place: Scratch) -> int:
+    """Micro-batches that bronze has."""
+    known = last_plan(LakePaths.of(place.settings).bronze(contract.name))
+    return known[0].batch + 1 if known else 0
+
+
+def goes_on(tally: Tally, is_time_left: bool, batches: int | None) -> bool:
+    """Whether another round is played: until the time is up or the batches are there, and one worker was killed."""
+    if tally.kills.total() == 0:
+        return tally.rounds < _MOST_ROUNDS_WITHOUT_A_KILL
+    return is_time_left and (batches is None or tally.batches < batches)
+
+
 class _Soak:
     def __init__(
-        self, contract: StreamContract, place: Scratch, feed: Feed, seed: int, say: Callable[[str], None]
+        self,
+        contract: StreamContract,
+        place: Scratch,
+        feed: Feed,
+        seed: int,
+        say: Callable[[str], None],
+        tally: Tally,
     ) -> None:
         self._contract = contract
         self._place = place
         self._feed = feed
         self._seed = seed
         self._say = say
-        self._tally = Tally()
+        self._tally = tally
         self._file = place.settings.home / "contract.json"
         self._file.write_text(contract.model_dump_json(), encoding="utf-8")
         self._sender = EventSender(place.settings, contract.topic.name, producer_config(place.settings))
 
-    def play(self, minutes: float, rounds: int | None) -> Tally:
+    def play(self, minutes: float, batches: int | None, rounds: int | None) -> None:
         tally = self._tally
         deadline = time.monotonic() + 60 * minutes
-        while tally.rounds < rounds if rounds is not None else self._goes_on(deadline):
+        while tally.rounds < rounds if rounds is not None else goes_on(tally, time.monotonic() < deadline, batches):
             self._round(round_of(self._seed, tally.rounds))
             tally.rounds += 1
-        return tally
-
-    def _goes_on(self, deadline: float) -> bool:
-        tally = self._tally
-        if tally.kills.total() == 0:
-            return tally.rounds < _MOST_ROUNDS_WITHOUT_A_KILL
-        return time.monotonic() < deadline
 
     def _round(self, this: Round) -> None:
         tally = self._tally
@@ -167,11 +190,11 @@ class _Soak:
             tally.broker_restarts += 1
         tally.rivals += this.rival
         outcome = self._drained(this)
-        known = last_plan(LakePaths.of(self._place.settings).bronze(self._contract.name))
+        tally.batches = _batches(self._contract, self._place)
         self._say(
             f"round {this.number}: {this.events} events{', broker killed' if this.restart_broker else ''}"
             f"{', two workers' if this.rival else ''} · {this.crash_at}: {outcome} · kills {tally.kills.total()} · "
-            f"sent {tally.sent:,} · batches {known[0].batch + 1 if known else 0}"
+            f"sent {tally.sent:,} · batches {tally.batches:,}"
         )
 
     def _drained(self, this: Round) -> str:
@@ -181,15 +204,8 @@ class _Soak:
             workers: list[subprocess.Popen[bytes]] = []
             try:
                 for number, crash_at in enumerate([this.crash_at, ""] if this.rival else [this.crash_at]):
-                    workers.append(self._worker(this, crash_at, Path(folder) / str(number)))
-                for worker in workers:
-                    worker.wait(timeout=_WORKER_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise LakehouseError(
-                    f"Round {this.number}: a worker did not end within {_WORKER_SECONDS:.0f} s.",
-                    fix=f"Replay: lakehouse prove {self._contract.name.removeprefix('prove_')} "
-                    f"--seed {self._seed} --rounds {this.number + 1}",
-                ) from error
+                    workers.append(start_worker(this, self._file, self._place, crash_at, Path(folder) / str(number)))
+                wait_for(workers, this, self._contract, self._place.settings)
             finally:
                 # Ctrl-C does not reach them: they are in sessions of their own.
                 for worker in workers:
@@ -206,19 +222,3 @@ class _Soak:
             tally.survived += 1
             return "not reached"
         return f"stopped ({tally.stops[-1] if tally.stops else workers[0].returncode})"
-
-    def _worker(self, this: Round, crash_at: str, errors: Path) -> "subprocess.Popen[bytes]":
-        with errors.open("wb") as stderr:
-            return subprocess.Popen(
-                [sys.executable, "-m", "lakehouse.lake.soak.worker", str(self._file)],
-                env=self._place.environment()
-                | {
-                    "LAKEHOUSE_CRASH_AT": crash_at,
-                    "LAKEHOUSE_MAX_BATCH_ROWS": str(this.batch_rows),
-                    "LAKEHOUSE_DRAIN_BUDGET_SECONDS": str(_WORKER_SECONDS / 2),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )

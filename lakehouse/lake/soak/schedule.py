@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from lakehouse.engine.crash import DRAIN_POINTS
 
-_BATCH_ROWS = (40, 80, 160)
-_MOST_PASSES = 3
-_MORE_EVENTS = 300
+# Small batches: a thousand of them are to be reached in the time of a long break.
+_BATCH_ROWS = (20, 40, 80)
+_MOST_BATCHES = 10
+_MORE_BATCHES = 2
+# Passed only by batches with a broken event; in batches of the smallest size every third has none.
+_REJECTS_ONLY = ("after_quarantine", "before_dlq_flush", "after_dlq_flush")
 _RIVAL_SHARE = 0.2
 _RESTART_SHARE = 0.25
 
@@ -47,8 +50,8 @@ def round_of(seed: int, number: int) -> Round:
     """The round of this number; the same for the same seed, whatever came before.
 
     Every crash point has its turn in each run of as many rounds as there are points, in an order of its own. There are
-    always events enough for the point to be passed so often. The first round has neither rival nor restart: even the
-    shortest soak kills its worker.
+    always events for more batches than passes: a killed worker leaves about as much behind as it found. The first round
+    has neither rival nor restart: even the shortest soak kills its worker.
     """
     turn, place = divmod(number, len(DRAIN_POINTS))
     points = list(DRAIN_POINTS)
@@ -56,14 +59,15 @@ def round_of(seed: int, number: int) -> Round:
     random.Random(f"{seed}/points/{turn}").shuffle(points)  # noqa: S311
     source = random.Random(f"{seed}/round/{number}")  # noqa: S311
     is_first = number == 0
-    nth = 1 if is_first else source.randint(1, _MOST_PASSES)
+    batches = 1 if is_first else source.randint(1, _MOST_BATCHES)
     batch_rows = source.choice(_BATCH_ROWS)
+    point = points[place]
     return Round(
         number=number,
-        events=nth * batch_rows + source.randint(0, _MORE_EVENTS),
+        events=batch_rows * (batches + source.randint(1, _MORE_BATCHES)) + source.randint(0, batch_rows),
         batch_rows=batch_rows,
-        point=points[place],
-        nth=nth,
+        point=point,
+        nth=-(-batches // 2) if point in _REJECTS_ONLY else batches,
         rival=not is_first and source.random() < _RIVAL_SHARE,
         restart_broker=not is_first and source.random() < _RESTART_SHARE,
     )

@@ -136,3 +136,31 @@ def test_few_repeated_keys_are_resolved_as_if_all_rows_were_sorted(spark: "Spark
     expected = winner_per_key(valid, contract).collect()
     assert sorted(kept.collect(), key=lambda row: row["_offset"]) == sorted(expected, key=lambda row: row["_offset"])
     assert {row["_offset"] for row in expected} == {0, 2, 3, 4, 5, 6, 7}
+
+
+def test_user_events_are_parsed_under_both_names_of_the_time_and_judged(spark: "SparkSession") -> None:
+    contract = load_stream("user_events")
+    at = "2026-11-20T11:59:00Z"
+    event = {"event_id": "e1", "user_id": "U1", "session_id": "s1", "event_type": "purchase", "revenue": 9.5}
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "timestamp": (event | {"timestamp": at}, ""),
+        "event_time": (event | {"event_time": at}, ""),
+        "both": (event | {"timestamp": at, "event_time": "2026-11-19T00:00:00Z"}, ""),
+        "null_then_other": (event | {"timestamp": None, "event_time": at}, ""),
+        "neither": (event, "event_time_present,event_time_not_in_future,event_time_not_too_old"),
+        "unreadable": (
+            event | {"event_time": "soon"},
+            "event_time_type,event_time_not_in_future,event_time_not_too_old",
+        ),
+        "no_user": (event | {"timestamp": at, "user_id": None}, "user_id_present,user_id_not_empty"),
+        "blank_user": (event | {"timestamp": at, "user_id": " "}, "user_id_not_empty"),
+        "scroll": (event | {"timestamp": at, "event_type": "scroll"}, "known_event_type"),
+    }
+    judged = rows(spark, contract, [encode(value) for value, _ in cases.values()])
+    assert {name: row["_broken"] for name, row in zip(cases, judged, strict=True)} == {
+        name: wanted for name, (_, wanted) in cases.items()
+    }
+    good = judged[:4]
+    assert {row["event_time"].astimezone(UTC) for row in good} == {datetime(2026, 11, 20, 11, 59, tzinfo=UTC)}
+    assert {row["event_date"] for row in good} == {date(2026, 11, 20)}
+    assert all(row["_rescued"] is None for row in good)

@@ -18,7 +18,8 @@ def certificate(seed: int, findings: list[str]) -> Certificate:
     return Certificate(
         stream="sales", contract="abc", seed=seed, replay=f"lakehouse prove sales --seed {seed} --rounds 3",
         started_at=datetime(2026, 11, 21, tzinfo=UTC), seconds=1, rounds=3, kills={"after_plan": 2}, survived=1,
-        stops=[], broker_restarts=1, rivals=0, batches=9, sent=100, bronze=99, silver=90, quarantined=6, repeats=3,
+        stops=[], broker_restarts=1, rivals=0, batches=9, wanted_batches=None,
+        sent=100, bronze=99, silver=90, quarantined=6, repeats=3,
         findings=findings, notes=["a note"], versions={},
     )  # fmt: skip
 
@@ -41,9 +42,9 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
 
 
 def test_findings_end_it_with_10_and_the_command_that_replays_them(invoke: Callable[..., Any], tmp_path: Path) -> None:
-    result, asked = invoke(["accounts: one is lost"], "--seed", "5", "--minutes", "0.5")
+    result, asked = invoke(["accounts: one is lost"], "--seed", "5", "--minutes", "0.5", "--batches", "1000")
     assert result.exit_code == EXIT_UNHEALTHY
-    assert (asked["seed"], asked["minutes"], asked["rounds"]) == (5, 0.5, None)
+    assert (asked["seed"], asked["minutes"], asked["batches"], asked["rounds"]) == (5, 0.5, 1000, None)
     assert "✗ accounts: one is lost" in result.stdout
     assert "holds" not in result.stdout
     assert "replay: lakehouse prove sales --seed 5 --rounds 3" in result.stderr

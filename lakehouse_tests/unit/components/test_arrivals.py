@@ -194,7 +194,7 @@ def test_a_run_whose_process_is_gone_does_not_block_the_stream(instance: dg.Dags
     assert run.status == dg.DagsterRunStatus.FAILURE
 
 
-@pytest.mark.parametrize("worker", ["", "elsewhere/999999999/1", this_worker()])
+@pytest.mark.parametrize("worker", ["", "elsewhere/999999999/1", this_worker()], ids=["unnamed", "elsewhere", "alive"])
 def test_a_run_that_may_live_is_left_alone(instance: dg.DagsterInstance, worker: str) -> None:
     add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=worker)
     assert isinstance(tick(instance, WAITING), dg.SkipReason)

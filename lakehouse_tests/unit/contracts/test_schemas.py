@@ -96,3 +96,14 @@ def test_silver_ends_with_where_each_row_came_from() -> None:
         "`event_date` DATE, `_rescued` STRING, `_topic_id` STRING, `_generation` INT, `_partition` INT, "
         "`_offset` BIGINT, `_batch` BIGINT, `_ingested_at` TIMESTAMP"
     )
+
+
+def test_a_field_with_two_names_is_taken_under_either() -> None:
+    contract = load_stream("user_events")
+    schema = schemas.json_schema(contract)
+    assert schema["properties"]["timestamp"] == schema["properties"]["event_time"]
+    assert "event_time" not in schema["required"]
+    assert schema["allOf"] == [{"anyOf": [{"required": ["timestamp"]}, {"required": ["event_time"]}]}]
+    assert _avro(contract, "timestamp")["aliases"] == ["event_time"]
+    assert "`timestamp` TIMESTAMP, `event_time` TIMESTAMP" in schemas.event_ddl(contract)
+    assert "timestamp" not in contract.field_names, "silver knows one name"

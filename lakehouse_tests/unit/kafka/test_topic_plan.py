@@ -16,7 +16,7 @@ from lakehouse.kafka.topic_plan import (
     recommend_partitions,
 )
 from lakehouse.kafka.topics import desired_topics
-from lakehouse.kafka.topics_file import load_profile, shared_topics
+from lakehouse.kafka.topics_file import load_profile, shared_topics, topic_named
 
 TOPIC = DesiredTopic("t", 6, 3, {"retention.ms": "1000", "min.insync.replicas": "2"}, origin="stream t")
 
@@ -32,7 +32,8 @@ def test_a_stream_wants_its_topic_and_its_dead_letter_topic() -> None:
 
 
 def test_user_events_has_the_required_values() -> None:
-    (topic,) = [topic for topic in shared_topics() if topic.name == "user-events"]
+    topic, _ = desired_topics([load_stream("user_events")])
+    assert topic.name == topic_named("events") == topic_named("user-events") == "user-events"
     assert (topic.partitions, topic.replication_factor) == (24, 3)
     wanted = {
         "retention.ms": "604800000",

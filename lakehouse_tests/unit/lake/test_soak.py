@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +15,17 @@ from hypothesis import strategies as st
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.contracts.model import Rule, TableRule
 from lakehouse.engine.crash import DRAIN_POINTS
+from lakehouse.errors import LakehouseError
 from lakehouse.kafka.topics import desired_topics
+from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.soak.certificate import Certificate, store
 from lakehouse.lake.soak.feed import Feed, shuffled_clock
-from lakehouse.lake.soak.run import Tally, unbalanced
+from lakehouse.lake.soak.run import Tally, goes_on, unbalanced
 from lakehouse.lake.soak.schedule import round_of
 from lakehouse.lake.soak.scratch import on_scratch
+from lakehouse.lake.soak.workers import wait_for
 from lakehouse.lake.verify import StreamProof, VerifyReport
+from lakehouse.settings import load_settings
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
@@ -44,7 +50,7 @@ def test_seeds_differ_and_everything_happens() -> None:
     rounds = [round_of(1, n) for n in range(200)]
     assert rounds != [round_of(2, n) for n in range(200)]
     assert {r.rival for r in rounds} == {r.restart_broker for r in rounds} == {True, False}
-    assert {r.nth for r in rounds} == {1, 2, 3}
+    assert {r.nth for r in rounds} == set(range(1, 11))
     orders = {tuple(r.point for r in rounds[n : n + len(DRAIN_POINTS)]) for n in range(0, 140, len(DRAIN_POINTS))}
     assert len(orders) > 10
 
@@ -109,11 +115,50 @@ def test_what_does_not_add_up_is_named(proof: StreamProof, kills: int, words: st
     assert words in " ".join(found)
 
 
+@pytest.mark.parametrize(
+    ("tally", "is_time_left", "batches", "answer"),
+    [
+        (Tally(kills=Counter(after_plan=1), batches=999), True, 1000, True),
+        (Tally(kills=Counter(after_plan=1), batches=1000), True, 1000, False),
+        (Tally(kills=Counter(after_plan=1), batches=999), False, 1000, False),
+        (Tally(kills=Counter(after_plan=1), batches=9999), True, None, True),
+        # Without a kill nothing is proved, whatever time it took; but it does not go on for ever.
+        (Tally(rounds=13, batches=1000), False, 1000, True),
+        (Tally(rounds=14, batches=0), True, 1000, False),
+    ],
+)
+def test_it_ends_with_the_time_or_the_batches(
+    tally: Tally, is_time_left: bool, batches: int | None, answer: bool
+) -> None:
+    assert goes_on(tally, is_time_left, batches) is answer
+
+
+def test_a_slow_worker_is_waited_for_and_a_hanging_one_is_not(tmp_path: Path) -> None:
+    contract, _ = on_scratch(load_stream("sales"))
+    settings = load_settings(LAKEHOUSE_HOME=tmp_path)
+    log = Path(LakePaths.of(settings).bronze(contract.name)) / "_delta_log"
+    log.mkdir(parents=True)
+    slow = (
+        f"import pathlib, time\nfor n in range(5): time.sleep(1.5); pathlib.Path({str(log)!r}, f'{{n}}.json').touch()"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", slow])
+    wait_for([worker], round_of(1, 0), contract, settings, silent_seconds=3)
+    assert worker.returncode == 0
+    hanging = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        with pytest.raises(LakehouseError, match="neither ended nor committed"):
+            wait_for([hanging], round_of(1, 0), contract, settings, silent_seconds=0.5)
+    finally:
+        hanging.kill()
+        hanging.wait()
+
+
 def test_a_certificate_is_stored_for_programs_and_for_people(tmp_path: Path) -> None:
     certificate = Certificate(
         stream="sales", contract="abc", seed=7, replay="lakehouse prove sales --seed 7 --rounds 3",
         started_at=datetime(2026, 11, 21, 16, 0, tzinfo=UTC), seconds=61.5, rounds=3, kills={"after_plan": 2},
-        survived=1, stops=[], broker_restarts=1, rivals=1, batches=9, sent=100, bronze=100, silver=90, quarantined=6,
+        survived=1, stops=[], broker_restarts=1, rivals=1, batches=9, wanted_batches=1000,
+        sent=100, bronze=100, silver=90, quarantined=6,
         repeats=4, findings=["accounts: 1 is lost"], notes=[], versions={"Delta": "4.4.0"},
     )  # fmt: skip
     data, page = store(certificate, tmp_path)
@@ -121,5 +166,13 @@ def test_a_certificate_is_stored_for_programs_and_for_people(tmp_path: Path) -> 
     known = json.loads(data.read_text(encoding="utf-8"))
     assert (known["ok"], known["seed"], known["kills"]) == (False, 7, {"after_plan": 2})
     text = page.read_text(encoding="utf-8")
-    for words in ("1 findings", "1 is lost", certificate.replay, "| after_plan | 2 |", "90 in silver", "Delta 4.4.0"):
+    for words in (
+        "1 findings",
+        "1 is lost",
+        certificate.replay,
+        "| after_plan | 2 |",
+        "90 in silver",
+        "Delta 4.4.0",
+        "9 micro-batches of 1,000 in the time",
+    ):
         assert words in text

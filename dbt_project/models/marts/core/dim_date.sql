@@ -3,6 +3,12 @@ with event_dates as (
     select event_date from {{ ref('fct_sales') }}
     union all
     select event_date from {{ ref('fct_retail_sales') }}
+    union all
+    select event_date from {{ ref('fct_market_bar') }}
+    union all
+    select report_date from {{ ref('fct_covid_publication') }}
+    union all
+    select event_date from {{ ref('user_events_daily') }}
 ),
 
 bounds as (

@@ -1,0 +1,21 @@
+with source as (
+    {{ silver_rows(source('silver', 'user_events'), {
+        'event_id': 'varchar',
+        'user_id': 'varchar',
+        'session_id': 'varchar',
+        'event_type': 'varchar',
+        'revenue': 'decimal(12,2)',
+        'event_time': 'timestamptz',
+        'event_date': 'date'
+    }) }}
+)
+
+select
+    event_id,
+    user_id,
+    session_id,
+    event_type,
+    event_date,
+    event_time at time zone 'UTC' as happened_at,
+    case when event_type = 'purchase' then coalesce(revenue, 0) else 0 end as revenue
+from source
