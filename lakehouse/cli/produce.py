@@ -1,4 +1,4 @@
-"""`lakehouse produce`: send simulated sales, the rows of CSV files, or what other sources hold, to a topic.
+"""`lakehouse produce`: send simulated sales, changes of a shop's tables, rows of CSV files, or what other sources hold.
 
 Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
 (`cli.produce_user_events`).
@@ -12,6 +12,7 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.produce_api import api
+from lakehouse.cli.produce_changes import customers, orders
 from lakehouse.cli.produce_check import check_sales
 from lakehouse.cli.produce_db import db
 from lakehouse.cli.produce_market import market
@@ -34,7 +35,9 @@ Form = Annotated[
 app.command("user_events")(user_events)
 app.command()(api)
 app.command()(db)
+app.command()(customers)
 app.command()(market)
+app.command()(orders)
 
 
 @app.command()

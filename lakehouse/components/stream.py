@@ -20,7 +20,7 @@ from lakehouse.components.tables import (
     STREAM_TAG,
     bronze_key,
     build_tables,
-    silver_key,
+    table_keys,
     topic_spec,
 )
 from lakehouse.components.upstream import upstream_specs
@@ -62,7 +62,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     job = dg.define_asset_job(
         name=name,
         # What is unusual is judged hourly, over whole hours; the drain's own checks are about what it brought.
-        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract))
+        selection=dg.AssetSelection.assets(*table_keys(contract))
         - dg.AssetSelection.checks(*unusual_check_keys(contract)),
         description=f"Takes what waits on {contract.topic.name} into bronze and silver, then checks both.",
         executor_def=dg.in_process_executor,

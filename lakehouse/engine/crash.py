@@ -13,6 +13,7 @@ DRAIN_POINTS = (
     "after_silver_commit",
 )
 """Within a drain, in the order in which a micro-batch passes them."""
+HISTORY_POINTS = ("between_history_and_silver",)
 REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
@@ -25,6 +26,7 @@ EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
     *DRAIN_POINTS,
+    *HISTORY_POINTS,
     *REPLAY_POINTS,
     *RESEND_POINTS,
     *KAPPA_POINTS,

@@ -107,6 +107,7 @@ def maintain_stream(
         "bronze": (paths.bronze(contract.name), "arrival_date"),
         "silver": (paths.silver(contract.name), next(iter(contract.partition_columns), "")),
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
+        "history": (paths.history(contract.name), ""),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
     made = _made_of(contract.name, settings, paths)
@@ -129,8 +130,9 @@ def maintain_stream(
         for layer, (path, column) in present.items():
             # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
             # appended to, and an append never meets a rewrite.
-            guard = _guard(silver_lock(settings, contract.name)) if layer == "silver" else nullcontext
-            pinned = _gold_version(settings, contract.name) if layer == "silver" else None
+            is_merged = layer in ("silver", "history")
+            guard = _guard(silver_lock(settings, contract.name)) if is_merged else nullcontext
+            pinned = _gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
             work(table, partial(needed_version, layer, paths, contract.name, pinned))
         for table in made:
@@ -207,7 +209,7 @@ def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None
     """The oldest version whose commit somebody needs: the ledger, silver's next step, gold; None when unknown."""
     if layer == "bronze":
         return _first_needed_batch(paths, stream)
-    path = paths.silver(stream) if layer == "silver" else paths.quarantine(stream)
+    path = str(getattr(paths, layer)(stream))
     last = last_commit_of(path, layer)
     if last is None:
         return None
@@ -276,12 +278,12 @@ def _guard(lock: Path) -> compaction.Guard:
     return hold
 
 
-def _gold_version(settings: Settings, stream: str) -> int | None:
-    """The silver version that the published gold was built from, when it was built from this lake."""
+def _gold_version(settings: Settings, layer: str, stream: str) -> int | None:
+    """The version of silver or history that the published gold was built from, when it was built from this lake."""
     build = gold.last_build(settings)
     if build is None or build.lake_id != read_lake_id(LakePaths.of(settings)):
         return None
-    return build.versions.get(stream)
+    return build.versions.get({"silver": stream, "history": f"history/{stream}"}.get(layer, ""))
 
 
 def _fact(report: TableReport) -> Fact:
