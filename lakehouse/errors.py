@@ -86,6 +86,13 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class RegistryUnreachableError(Stop):
+    """The schema registry does not answer, and a schema that the lake does not know is needed."""
+
+    code = "REGISTRY_UNREACHABLE"
+    retryable = True
+
+
 class AccessDeniedError(Stop):
     """The broker knows us not, or does not allow what we asked for: wrong password or certificate, missing ACL."""
 

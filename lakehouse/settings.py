@@ -97,6 +97,18 @@ class Settings(BaseSettings):
         description="Spark Connect address (sc://host:port). Default: the embedded server when it is up.",
         pattern=r"^sc://",
     )
+    schema_registry_url: str | None = Field(
+        None,
+        alias="SCHEMA_REGISTRY_URL",
+        description="Schema registry (Confluent's protocol), http(s)://…. Default: the embedded one when it is up.",
+        pattern=r"^https?://",
+    )
+    schema_registry_username: str | None = Field(
+        None, alias="SCHEMA_REGISTRY_USERNAME", description="User of the schema registry, where it asks for one."
+    )
+    schema_registry_password: SecretStr | None = Field(
+        None, alias="SCHEMA_REGISTRY_PASSWORD", description="Password of that user; never shown."
+    )
     dagster_url: str | None = Field(
         None,
         alias="DAGSTER_URL",

@@ -1,20 +1,26 @@
 {# Everything that knows how gold reads silver: which tables exist, at which version, and which event dates changed.
 
    `lakehouse gold` passes LAKEHOUSE_DBT_SILVER, a JSON object: stream -> {version, touched}. `version` is the Delta version
-   that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all.
+   that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all;
+   `columns` what the table has at that version, `public` those of them that the contract has and that are not personal.
    A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates. #}
 
 {% macro silver_plan() %}
     {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null'))) %}
 {% endmacro %}
 
-{# SQL of one silver table with exactly these columns ({name: DuckDB type}); no rows while the table does not exist. #}
-{% macro silver_rows(relation, columns) %}
+{# SQL of one silver table with these columns ({name: DuckDB type}), and with `also`; no rows while the table does not
+   exist, nulls for a column that it does not have. #}
+{% macro silver_rows(relation, columns, also=[]) %}
     {%- set location = silver_location(relation.identifier) if execute else none -%}
     {%- if location %}
+    {%- set held = (silver_plan() or {}).get(relation.identifier, {}).get('columns') %}
     select
         {%- for name, type in columns.items() %}
-        cast({{ name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+        cast({{ name if held is none or name in held else 'null' }} as {{ type }}) as {{ name }}{{ ',' if not loop.last or also }}
+        {%- endfor %}
+        {%- for name in also %}
+        {{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ location }}
     {%- else %}
@@ -24,6 +30,22 @@
         {%- endfor %}
     where false
     {%- endif %}
+{% endmacro %}
+
+{# Fields that the contract has and these columns have not: gold takes them as they are, without an edit. Personal ones and
+   names that are taken are left out. #}
+{% macro new_fields(stream, columns, taken=[]) %}
+    {%- set public = (silver_plan() or {}).get(stream, {}).get('public', []) if execute else [] -%}
+    {%- set found = [] -%}
+    {%- for name in public if name not in columns and name not in taken -%}
+        {%- do found.append(name) -%}
+    {%- endfor -%}
+    {% do return(found) %}
+{% endmacro %}
+
+{# More columns within a select list, before another one. #}
+{% macro also(names) %}
+    {%- for name in names %}{{ name }}, {% endfor -%}
 {% endmacro %}
 
 {# The table function that reads one silver table, or none while the table does not exist. #}

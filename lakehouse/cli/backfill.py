@@ -146,6 +146,7 @@ def _here(contract: "StreamContract", settings: "Settings", layers: list[str], d
     from rich.progress import Progress
 
     from lakehouse.lake import backfill as work
+    from lakehouse.lake.bronze_day import verify_bronze_day
 
     done: list[dict[str, Any]] = []
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -157,6 +158,6 @@ def _here(contract: "StreamContract", settings: "Settings", layers: list[str], d
 
         if "bronze" in layers:
             for day in days:
-                keep("bronze", work.verify_bronze_day(contract, settings, day))
+                keep("bronze", verify_bronze_day(contract, settings, day))
         work.rebuild_silver(contract, settings, days, lambda report: keep("silver", report))
     return {"stream": contract.name, "days": done}

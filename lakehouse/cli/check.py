@@ -19,7 +19,7 @@ def check(
     streams: Annotated[list[str] | None, typer.Argument(help="Streams to check; all when none is named.")] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
-    """Dry run of streams: contract, rules (analysed by Spark), partitions, topics on the broker, dbt. Writes nothing.
+    """Dry run of streams: contract, rules (by Spark), schema, partitions, topics on the broker, dbt. Writes nothing.
 
     Exit code 0: all well; 10: problems, each named; 2: a broken YAML; 1: broker or Spark could not be asked.
 
@@ -44,6 +44,7 @@ def check(
         for contract in contracts:
             ask(contract.name, "contract", list)
             ask(contract.name, "rules", lambda c=contract: dry_run.check_rules(spark, c))  # type: ignore[misc]
+            ask(contract.name, "schema", lambda c=contract: dry_run.check_schema(c, settings))  # type: ignore[misc]
             ask(contract.name, "partitions", lambda c=contract: dry_run.check_partitions(spark, c, settings))  # type: ignore[misc]
             ask(contract.name, "topics", lambda c=contract: dry_run.check_topics(c, settings))  # type: ignore[misc]
     finally:

@@ -40,6 +40,8 @@ def drain(
         idle_seconds=idle,
         report=lambda batch: err.print(_line(batch), markup=False),
     )
+    for warning in summary.warnings:
+        err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
         print_json(dataclasses.asdict(summary))
     else:

@@ -33,7 +33,7 @@ def health(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
 ) -> None:
-    """Ask Kafka, Spark, the lake, gold, Dagster and outside services.
+    """Ask Kafka, Spark, the lake, gold; the schema registry, Dagster and outside services where there are some.
 
     Exit code 0 healthy · 10 unhealthy · 1 could not ask.
 
@@ -67,6 +67,7 @@ def examine(settings: "Settings") -> list[Health]:
         ask_spark(settings),
         ask_lake(settings),
         ask_gold(settings),
+        *ask_registry(settings),
         *ask_dagster(settings),
         *ask_circuits(settings),
     ]
@@ -93,13 +94,13 @@ def ask_kafka(settings: "Settings") -> Health:
 def ask_spark(settings: "Settings") -> Health:
     """`select 1` over Spark Connect."""
     from lakehouse.engine import spark
-    from lakehouse.errors import SparkUnreachableError
+    from lakehouse.errors import AccessDeniedError, SparkUnreachableError
 
     try:
         seconds = spark.ask(settings.spark_remote, timeout_seconds=2)
-    except SparkUnreachableError as error:
+    except (AccessDeniedError, SparkUnreachableError) as error:
         return Health("spark", "unhealthy", f"{error.problem} {error.why}", error.fix)
-    return Health("spark", "healthy", f"{settings.spark_remote}, `select 1` in {seconds:.1f} s")
+    return Health("spark", "healthy", f"{spark.shown(settings.spark_remote)}, `select 1` in {seconds:.1f} s")
 
 
 def ask_lake(settings: "Settings") -> Health:
@@ -148,6 +149,21 @@ def ask_gold(settings: "Settings") -> Health:
     if build is None:
         return Health("gold", "unhealthy", f"{path} does not say when it was built", "lakehouse gold build")
     return Health("gold", "healthy", f"{path}, built {age(build.built_at.isoformat())} ago")
+
+
+def ask_registry(settings: "Settings") -> list[Health]:
+    """The subjects and the rule of the configured schema registry; nothing when none is configured."""
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.errors import LakehouseError
+
+    registry = Registry.of(settings)
+    if registry is None:
+        return []
+    try:
+        subjects, rule = registry.subjects(), registry.compatibility()
+    except LakehouseError as error:
+        return [Health("registry", "unhealthy", f"{error.problem} {error.why}", error.fix)]
+    return [Health("registry", "healthy", f"{registry.url}, {len(subjects)} subjects, compatibility {rule}")]
 
 
 def ask_dagster(settings: "Settings") -> list[Health]:

@@ -7,7 +7,7 @@ Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`
 import random
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,9 +21,15 @@ from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
     from lakehouse.sources.sales import SalesGenerator
+    from lakehouse.sources.serde import Serde
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
 _CHECKED_EVENTS = 200
+
+Form = Annotated[
+    Literal["json", "avro"] | None,
+    typer.Option("--format", help="Of the values; avro needs a schema registry. [default: the stream's]"),
+]
 
 app.command("user_events")(user_events)
 app.command()(api)
@@ -48,6 +54,7 @@ def sales(
     end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
     instances: Annotated[int, typer.Option(help="Producers at once, one process each; --count is shared.", min=1)] = 1,
+    form: Form = None,
     as_json: AsJson = False,
 ) -> None:
     """Send simulated sales. Command line wins over environment, over the --config file, over defaults.
@@ -73,7 +80,12 @@ def sales(
     if instances > 1 and not check:
         from lakehouse.cli.produce_instances import produce_with_instances
 
-        produce_with_instances(instances, count=count, seed=seed, as_json=as_json)
+        given = {
+            "--brokers": brokers, "--topic": topic, "--interval": interval, "--burst": burst, "--config": config,
+            "--profile": section, "--bad-share": bad_share, "--duplicate-share": duplicate_share, "--from": start,
+            "--to": end, "--compat": compat,
+        }  # fmt: skip
+        produce_with_instances(instances, given, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
         seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )
@@ -82,10 +94,11 @@ def sales(
     if check:
         _check(options, seed, state.topic_id, as_json=as_json)
         return
+    serde = _serde("sales", options, form)
     sender = EventSender(options.settings, options.topic, options.client)
     with stop_on_signals() as stop:
         summary = run(
-            _messages(generator, shown=3 if verbose else 0),
+            _messages(generator, serde, shown=3 if verbose else 0),
             sender,
             interval=0 if burst else options.interval,
             count=count,
@@ -125,6 +138,9 @@ def files(
     rate: Annotated[float | None, typer.Option(help="Rows per second; without it, as fast as possible.")] = None,
     limit: Annotated[int | None, typer.Option(help="Send at most so many rows in this run.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Send again what was sent before.")] = False,
+    unpivot: Annotated[
+        str | None, typer.Option(help="Columns to keep, comma-separated; every other cell is an event.")
+    ] = None,
     config: Config = None,
     section: Section = "local",
     as_json: AsJson = False,
@@ -145,7 +161,7 @@ def files(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not possible.", fix="Give 1 or more rows.")
     contract = load_stream(stream)
-    found = find_csv(path)
+    found = find_csv(path, tuple(name.strip() for name in unpivot.split(",")) if unpivot else ())
     plain = [field for field in contract.fields if field.derive is None]
     require_columns(found, {field.key for field in plain if not field.nullable and field.key[:1] != "_"}, stream)
     options = resolve(
@@ -215,11 +231,24 @@ def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: boo
         raise typer.Exit(EXIT_UNHEALTHY)
 
 
-def _messages(generator: "SalesGenerator", *, shown: int) -> Any:
+def _serde(stream: str, options: "ProducerOptions", form: str | None) -> "Serde":
+    """The serializer of the stream's values; Avro registers the contract's schema first."""
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.contracts.registry import Registry
+    from lakehouse.sources.serde import serde_of
+
+    contract = load_stream(stream)
+    chosen = form or contract.topic.format
+    topic = contract.topic.model_copy(update={"name": options.topic, "format": chosen})
+    registry = Registry.required(options.settings) if chosen == "avro" else None
+    return serde_of(contract.model_copy(update={"topic": topic}), registry)
+
+
+def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any:
     for number, event in enumerate(generator):
         if number < shown:
             err.print(event.value.decode("utf-8", "replace"), markup=False, soft_wrap=True)
-        yield event.key, event.value
+        yield event.key, serde.value(event.value)
 
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:

@@ -1,11 +1,12 @@
 """`lakehouse up`: start the embedded services and say where they are."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.cli.console import err, print_json, print_table
+from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from lakehouse.engine.embedded.service import ServiceStatus
@@ -13,26 +14,39 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+# What `--with` takes, and the services behind it.
+EXTRAS: dict[str, tuple[str, ...]] = {"registry": ("registry",)}
+
 
 @app.command()
 def up(
     dagster: bool = typer.Option(False, "--dagster", help="Also start Dagster's UI and daemon."),
+    extras: Annotated[
+        list[str] | None, typer.Option("--with", help="Also start this: registry. May be given again.")
+    ] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON array on stdout."),
 ) -> None:
-    """Start the embedded Kafka broker and Spark server, and wait until both answer.
+    r"""Start the embedded Kafka broker and Spark server, and wait until both answer.
 
     What runs already is left as it is. The services go on after this command; `lakehouse down` stops them.
 
-    Example: lakehouse up --dagster
+    \b
+    Examples:
+      lakehouse up --dagster
+      lakehouse up --with registry
     """
     from dataclasses import asdict
 
     from lakehouse.engine.embedded import stack
     from lakehouse.settings import load_settings
 
+    unknown = [name for name in extras or [] if name not in EXTRAS]
+    if unknown:
+        raise UsageError(f"--with {unknown[0]!r} is not known.", fix=f"Use one of: {', '.join(EXTRAS)}.")
     settings = load_settings()
     before = {entry.pid for entry in stack.status(settings) if entry.pid}
-    services = ("kafka", "spark", "dagster") if dagster else ("kafka", "spark")
+    more = [service for name in extras or [] for service in EXTRAS[name]]
+    services = ("kafka", "spark", *dict.fromkeys(more), *(["dagster"] if dagster else []))
     with ProgressLines() as progress:
         entries = stack.start(settings, services, progress)
     if {entry.pid for entry in entries} <= before:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakehouse.lake.maintenance import TableReport
 
 POOL = "maintenance"
-_ASSETS = ("bronze", "silver")
+_ASSETS = ("bronze", "silver", "speed", "batch")
 
 
 def build_maintenance_schedule(contract: StreamContract) -> dg.ScheduleDefinition:

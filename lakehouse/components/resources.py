@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lakehouse.components.watching import Watching
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.ops.incidents import Incident
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lakehouse.lake.gold import GoldBuild
     from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
-    from lakehouse.lake.monitoring import StreamState
     from lakehouse.lake.progress import Backlog
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
     from lakehouse.lake.speed.run import SpeedSummary
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lakehouse.sources.landing import LandingReport
 
 
-class LakeResource(dg.ConfigurableResource[Any]):
+class LakeResource(Watching, dg.ConfigurableResource[Any]):
     """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
 
     def settings(self) -> Settings:
@@ -61,9 +61,9 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
     def verify_bronze_day(self, contract: StreamContract, day: date) -> "DayReport":
         """Compare one arrival day of bronze with the broker and fill gaps; never rewrites."""
-        from lakehouse.lake import backfill
+        from lakehouse.lake import bronze_day
 
-        return backfill.verify_bronze_day(contract, self.settings(), day)
+        return bronze_day.verify_bronze_day(contract, self.settings(), day)
 
     def rebuild_silver(
         self, contract: StreamContract, days: list[date], report: "Callable[[DayReport], None]"
@@ -177,12 +177,6 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         window = window_of(pipeline.cadence, partition, pipeline.start)
         return news.nothing_new(pipeline, window, self.settings())
-
-    def observe_streams(self, streams: list[StreamContract]) -> "list[StreamState]":
-        """How every stream stands: lag, ages; also written as facts."""
-        from lakehouse.lake import monitoring
-
-        return monitoring.observe(streams, self.settings())
 
     def report_incident(self, incident: Incident) -> list[Exception]:
         """Write an incident down and tell the handlers; returns what failing handlers raised."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
 from lakehouse.components.maintenance import build_maintenance_schedule
+from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
@@ -59,7 +60,9 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     name = f"drain_{contract.name}"
     job = dg.define_asset_job(
         name=name,
-        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract)),
+        # What is unusual is judged hourly, over whole hours; the drain's own checks are about what it brought.
+        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract))
+        - dg.AssetSelection.checks(*unusual_check_keys(contract)),
         description=f"Takes what waits on {contract.topic.name} into bronze and silver, then checks both.",
         executor_def=dg.in_process_executor,
         # Its sensor asks again with an attempt number; Dagster's own retry would be a second opinion.
@@ -67,7 +70,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
-        asset_checks=[build_bronze_checks(contract), build_silver_checks(contract)],
+        asset_checks=[build_bronze_checks(contract), build_silver_checks(contract), build_unusual_checks(contract)],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],

@@ -24,6 +24,7 @@ from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.model import StreamContract
+from lakehouse.quality.report import profile_markdown
 
 MODE_TAG = "lakehouse/mode"
 STREAM_TAG = "lakehouse/stream"
@@ -185,6 +186,8 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
     except BaseException:
         progress.flush()
         raise
+    for warning in summary.warnings:
+        context.log.warning(warning)
     progress.flush(without=day)
     context.instance.add_run_tags(context.run_id, {REASON_TAG: summary.reason})
     totals = {"bronze": summary.bronze_rows, "silver": summary.silver_rows}
@@ -199,6 +202,7 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
         if layer == "silver":
             metadata |= {"run_rejected": summary.rejected, "rows_outside_partitions": progress.outside}
             metadata |= {"broken_rules": dg.MetadataValue.json(progress.broken)} if progress.broken else {}
+            metadata |= profile_metadata(lake, contract, day) if summary.silver_rows else {}
         context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
     context.log.info(
         "%s %s: %d batches, %d rows to bronze, %d to silver, %d rejected, %.1f s; ended because: %s.",
@@ -232,6 +236,25 @@ def _materialise(
         )
         for report in reports:
             note(silver_key(contract), report.day, report)
+            context.add_asset_metadata(
+                profile_metadata(lake, contract, report.day),
+                asset_key=silver_key(contract),
+                partition_key=report.day.isoformat(),
+            )
+
+
+def profile_metadata(lake: LakeResource, contract: StreamContract, day: date) -> dict[str, Any]:
+    """The profile of one event date: a table with plots for people, nulls and medians as numbers that Dagster plots."""
+    columns = lake.profile(contract, [day])
+    if not columns:
+        return {}
+    metadata: dict[str, Any] = {"profile": dg.MetadataValue.md(profile_markdown(columns))}
+    for column in columns:
+        if column.nulls:
+            metadata[f"nulls_{column.name}"] = column.nulls
+        if column.histogram:
+            metadata[f"median_{column.name}"] = column.quantiles[0.5]
+    return metadata
 
 
 def figures(report: Any) -> dict[str, Any]:

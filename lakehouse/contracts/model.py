@@ -8,7 +8,16 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
@@ -66,7 +75,7 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names.
+    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names, `format` is of the values.
 
     Records with an equal `key_field` land on one partition; without it the stream's key is taken.
     """
@@ -76,8 +85,16 @@ class TopicSpec(_Strict):
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
     config: dict[str, str] = {}
+    format: Literal["json", "avro"] = "json"
     consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
     key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
+
+    @field_validator("name")
+    @classmethod
+    def _no_folder(cls, name: str) -> str:
+        if name in {".", ".."}:
+            raise ValueError(f"{name!r} is no topic name: Kafka refuses it")
+        return name
 
     @property
     def dlq(self) -> str:
@@ -165,13 +182,18 @@ class TableRule(_Strict):
 
 
 class Evolution(_Strict):
-    """What happens to silver when the contract or the events change."""
+    """What happens to silver when the contract or the events change; see docs/schemas.md.
+
+    `add`, `widen`, `rename`, `drop`: the contract changes, and silver follows or the drain stops; under `add: stop` an
+    event with a key that the contract does not know stops the batch too. `type`: an event's value is not of its type;
+    the event goes to quarantine, or the batch stops.
+    """
 
     add: Literal["auto", "stop"] = "auto"
     widen: Literal["auto", "stop"] = "auto"
-    rename: Literal["stop"] = "stop"
+    rename: Literal["alias", "stop"] = "stop"
     drop: Literal["keep_null", "stop"] = "keep_null"
-    type: Literal["quarantine"] = "quarantine"
+    type: Literal["quarantine", "stop"] = "quarantine"
 
 
 class Freshness(_Strict):
@@ -198,8 +220,8 @@ class Reconciliation(_Strict):
     """A gold table whose totals must equal silver's: group columns (gold: silver SQL) and totals (gold: silver SQL)."""
 
     table: Name
-    by: dict[str, str] = {}
-    totals: dict[str, str] = Field(min_length=1)
+    by: dict[Name, str] = {}
+    totals: dict[Name, str] = Field(min_length=1)
     where: str = "true"
 
 
@@ -300,6 +322,7 @@ class StreamContract(_Strict):
         taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
         reserved = [name for name in names if name in taken]
         problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
+        problems += _alias_problems(self.fields)
         for label, columns in (
             ("event_time", [] if self.is_cdc else [self.event_time]),
             ("key", self.key),
@@ -332,6 +355,10 @@ class StreamContract(_Strict):
             found.append("partition_by: a cdc stream has no partitions, because its rows move")
         if self.is_cdc and any(field.name in self.key and field.derive is not None for field in self.fields):
             found.append("key: a derived field is no key of a cdc stream; a delete may carry nothing but the key")
+        if self.is_cdc and self.topic.format != "json":
+            found.append("topic.format: change records are read as json")
+        if self.topic.format == "avro" and any(field.encoding for field in self.fields):
+            found.append("topic.format: Avro has types of its own; a field with an encoding is for json")
         if not self.is_cdc and self.change != ChangeSpec():
             found.append("change: only for mode cdc")
         if self.track and not self.keeps_history:
@@ -354,6 +381,16 @@ class StreamContract(_Strict):
                 for name, text in texts.items():
                     found.append((f"reconcile.{i}.{part}.{name}", sql_problem(text, [*names, "event_date"])))
         return [f"{place}: {problem}" for place, problem in found if problem is not None]
+
+
+def _alias_problems(fields: list[FieldSpec]) -> list[str]:
+    """A former name that another field has today, or also claims: nobody could tell whose value it is."""
+    problems = []
+    for i, field in enumerate(fields):
+        others = [other for other in fields if other is not field]
+        taken = {name for other in others for name in (other.name, *other.keys)}
+        problems += [f"fields.{i}.aliases: {name} belongs to another field" for name in field.aliases if name in taken]
+    return problems
 
 
 def _duplicates(label: str, names: list[str]) -> list[str]:

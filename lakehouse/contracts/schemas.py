@@ -127,6 +127,8 @@ def _json_field(field: FieldSpec) -> dict[str, Any]:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         schema["type"] = [*kinds, "null"]
     schema["description"] = field.description
+    # What JSON's own types do not tell apart.
+    schema["x-type"] = field.type
     if field.pii:
         schema["x-pii"] = True
     return schema
@@ -145,15 +147,21 @@ def _avro_field(field: FieldSpec) -> dict[str, Any]:
         }
     else:
         kind = _AVRO_TYPES[field.type]
-    name = field.key if _AVRO_NAME.match(field.key) else field.name
+    name = avro_name(field)
     rendered: dict[str, Any] = {"name": name, "type": kind, "doc": field.description}
     if field.nullable:
         rendered |= {"type": ["null", kind], "default": None}
     if field.aliases:
-        rendered["aliases"] = [alias for alias in field.keys if alias != name]
+        # Avro takes only names of its own kind.
+        rendered["aliases"] = [alias for alias in field.keys if alias != name and _AVRO_NAME.match(alias)]
     if field.pii:
         rendered["pii"] = True
     return rendered
+
+
+def avro_name(field: FieldSpec) -> str:
+    """The field's name in Avro: the key, or the column's name when the key is no Avro name."""
+    return field.key if _AVRO_NAME.match(field.key) else field.name
 
 
 def _quoted(name: str) -> str:

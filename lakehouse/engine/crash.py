@@ -18,6 +18,7 @@ RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
+EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
     *DRAIN_POINTS,
@@ -26,6 +27,7 @@ POINTS = (
     *KAPPA_POINTS,
     *RELAY_POINTS,
     *MAINTENANCE_POINTS,
+    *EVOLUTION_POINTS,
     *SPEED_POINTS,
 )
 _passed: dict[str, int] = {}

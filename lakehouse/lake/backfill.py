@@ -1,6 +1,7 @@
-"""Whole days: silver of an event date recomputed from bronze, bronze of an arrival day checked against the broker.
+"""Whole days: silver of an event date recomputed from bronze.
 
-Here: the second way to fill the same tables; its result equals the first (`lake.silver`). Not here: choosing days.
+Here: the second way to fill silver; its result equals the first (`lake.silver`). Not here: choosing days, bronze of an
+arrival day (`lake.bronze_day`).
 """
 
 import json
@@ -11,11 +12,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
-from lakehouse.kafka.offsets import TopicReader
-from lakehouse.lake.bronze import midnight, today
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import judge_as_decided
-from lakehouse.lake.drain import drain
 from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
@@ -60,7 +58,7 @@ def rebuild_silver(
         for some in [days] if contract.is_cdc else [[day] for day in days]:
             lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
             with lock, settled(settings, paths.silver(contract.name)):
-                fresh = _rebuild_days(spark, contract, paths, some)
+                fresh = rebuild_days(spark, contract, paths, some)
             done += fresh
             for entry in fresh:
                 report(entry)
@@ -70,42 +68,14 @@ def rebuild_silver(
     return done
 
 
-def verify_bronze_day(contract: StreamContract, settings: Settings, day: date) -> DayReport:
-    """Compare bronze of an arrival day with the broker; fill what is missing at its end; never rewrite.
-
-    Raises:
-        Stop: as `lake.drain.drain`.
-    """
-    began = time.monotonic()
-    paths = LakePaths.of(settings)
-    filled = 0
-    if day <= today():
-        summary = drain(
-            contract,
-            settings,
-            budget_seconds=settings.drain_budget_seconds,
-            idle_seconds=0,
-            day=day,
-        )
-        filled = summary.bronze_rows
-    held = _bronze_rows(settings, paths.bronze(contract.name), day)
-    on_broker = _offsets_of_day(contract, settings, day)
-    note = f"{held:,} rows in bronze, {on_broker:,} offsets of that day on the broker, {filled:,} filled in just now"
-    return DayReport(
-        stream=contract.name,
-        day=day,
-        rows=held,
-        seconds=time.monotonic() - began,
-        note=note,
-        delta_version=current_version(paths.bronze(contract.name)),
-    )
-
-
 @again_after_conflict
-def _rebuild_days(
+def rebuild_days(
     spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date]
 ) -> list[DayReport]:
-    """Replace what must be replaced at once, in one commit: a day's partition, or the whole table of a `cdc` stream."""
+    """Replace what must be replaced at once, in one commit: a day's partition, or the whole table of a `cdc` stream.
+
+    The caller holds the stream's silver lock.
+    """
     began = time.monotonic()
     known = last_plan(paths.bronze(contract.name))
     silver = paths.silver(contract.name)
@@ -163,26 +133,6 @@ def arrival_window(contract: StreamContract, day: date) -> str:
         last = day + timedelta(days=2) + contract.lateness.past
         condition += f" AND arrival_date <= DATE'{last}'"
     return condition
-
-
-def _bronze_rows(settings: Settings, path: str, day: date) -> int:
-    if current_version(path) is None:
-        return 0
-    spark = connect(settings.spark_remote)
-    try:
-        with spark_errors():
-            return int(spark.read.format("delta").load(path).where(f"arrival_date = DATE'{day}'").count())
-    finally:
-        spark.stop()
-
-
-def _offsets_of_day(contract: StreamContract, settings: Settings, day: date) -> int:
-    """Offsets that the broker still has of an arrival day; includes transaction markers."""
-    topic = contract.topic.name
-    with TopicReader(settings) as topics:
-        first = topics.offsets_at(topic, midnight(day))
-        last = topics.offsets_at(topic, midnight(day + timedelta(days=1)))
-    return sum(max(0, last[p] - first[p]) for p in first)
 
 
 def _fact(report: DayReport) -> Fact:

@@ -13,11 +13,14 @@ from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (
     DEFAULT_TOLERANCE,
     MALFORMED,
+    MALFORMED_AVRO,
     NO_ROW_IMAGE,
     NO_VALUE,
+    NOT_AVRO,
     NOT_UTF8,
     TRUNCATED,
     UNKNOWN_OP,
+    UNKNOWN_SCHEMA,
     date_list,
     rejecting_conditions,
     warning_conditions,
@@ -33,6 +36,11 @@ _UNREADABLE = {
     NOT_UTF8: "The value is UTF-8 text.",
     NO_VALUE: "The record has a value.",
 }
+_UNREADABLE_AVRO = {
+    NOT_AVRO: "The value names a schema, in Confluent's wire format.",
+    UNKNOWN_SCHEMA: "The schema that the value names is known.",
+    MALFORMED_AVRO: "The value is a record of the schema that it names.",
+}
 _NO_CHANGE = {
     MALFORMED: _UNREADABLE[MALFORMED],
     NOT_UTF8: _UNREADABLE[NOT_UTF8],
@@ -40,6 +48,13 @@ _NO_CHANGE = {
     NO_ROW_IMAGE: "A change that is no delete carries the row.",
     TRUNCATED: "The source's table was not truncated.",
 }
+
+
+def _reasons(contract: StreamContract) -> dict[str, str]:
+    """Why records of this stream can be unreadable."""
+    if contract.is_cdc:
+        return _NO_CHANGE
+    return _UNREADABLE | _UNREADABLE_AVRO if contract.topic.format == "avro" else _UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     rows = kept + rejected
     results = [
         _result(name, "error", text, rows, by_reason.get(name, 0), DEFAULT_TOLERANCE)
-        for name, text in (_NO_CHANGE if contract.is_cdc else _UNREADABLE).items()
+        for name, text in _reasons(contract).items()
     ]
     for condition in rejecting_conditions(contract):
         broken = by_reason.get(condition.name, 0)

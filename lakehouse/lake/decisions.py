@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.accepted import ignored_keys
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.schemas import writers_of
 from lakehouse.quality.rules import DISCARDED, quote
 from lakehouse.transforms.events import judge
 
@@ -75,7 +77,7 @@ def judge_as_decided(
     bronze: "DataFrame", contract: StreamContract, generations: tuple[str, ...], paths: LakePaths
 ) -> "DataFrame":
     """`transforms.events.judge`, but a record that a person discarded never passes: then its reason is `discarded`."""
-    judged = judge(bronze, contract, generations)
+    judged = judge(bronze, contract, generations, ignored_keys(paths, contract.name), writers_of(contract, paths))
     out = discarded(paths, contract.name)
     if not out:
         return judged

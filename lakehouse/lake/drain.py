@@ -25,6 +25,8 @@ from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
+from lakehouse.lake.reread import read_rows_anew
+from lakehouse.lake.schemas import look_at_registry
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
@@ -92,8 +94,10 @@ class _Drain:
         with TopicReader(self._settings) as topics:
             try:
                 name, paths = self._contract.name, self._paths
+                warnings = look_at_registry(self._contract, self._settings, paths)
                 with settled(self._settings, paths.bronze(name), paths.silver(name), paths.quarantine(name)):
                     ensure_tables(spark, self._contract, paths)
+                    read_rows_anew(spark, self._contract, self._settings, paths)
                 silver.start()
                 writer = BronzeWriter(self._contract, self._settings, spark, topics)
                 reason = self._bronze_loop(writer, began + budget_seconds, idle_seconds, day)
@@ -126,6 +130,7 @@ class _Drain:
             seconds=time.monotonic() - began,
             reason=reason,
             last_batch=known[0].batch if known else -1,
+            warnings=tuple(warnings),
         )
 
     def _bronze_loop(self, writer: BronzeWriter, deadline: float, idle_seconds: float, day: date | None) -> StopReason:

@@ -11,6 +11,7 @@ from lakehouse.kafka.topic_plan import merge_topics
 from lakehouse.kafka.topics import desired_topics, plan_topics
 from lakehouse.kafka.topics_file import TOPICS_FILE, load_profile, shared_topics
 from lakehouse.lake import gold_dbt
+from lakehouse.lake.accepted import schema_problems
 from lakehouse.lake.bronze import today
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.tables import BRONZE_COLUMNS, silver_types
@@ -41,6 +42,11 @@ def check_rules(spark: "SparkSession", contract: StreamContract) -> list[str]:
     if not problems:
         judge(empty, contract, ()).schema  # noqa: B018 - asking for the schema is the analysis
     return problems
+
+
+def check_schema(contract: StreamContract, settings: Settings) -> list[str]:
+    """Silver can follow the contract: one line for each field and the rule that it breaks."""
+    return schema_problems(contract, LakePaths.of(settings))
 
 
 def check_partitions(spark: "SparkSession", contract: StreamContract, settings: Settings) -> list[str]:

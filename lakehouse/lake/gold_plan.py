@@ -7,11 +7,12 @@ Here: versions, fingerprints of dates, the record of a build inside the gold fil
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lakehouse.lake.accepted import read_accepted
 from lakehouse.lake.paths import LakePaths, table_exists
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ class SilverPin:
         version: Delta version that every model reads.
         touched: Event dates (ISO) to compute anew; None for all.
         dates: Fingerprint of the data files of each event date at that version.
+        columns: Its columns at that version; None: not asked.
+        public: Those that the contract has and that are not personal.
     """
 
     version: int
     touched: list[str] | None
     dates: dict[str, str]
+    columns: list[str] | None = None
+    public: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,19 @@ class BuildPlan:
 
     def as_json(self) -> str:
         """The form in which the dbt project takes it (macros/silver.sql)."""
-        return json.dumps({name: {"version": pin.version, "touched": pin.touched} for name, pin in self.pins.items()})
+        shown = ("version", "touched", "columns", "public")
+        return json.dumps({name: {key: getattr(pin, key) for key in shown} for name, pin in self.pins.items()})
+
+
+def gold_streams(project: Path, streams: Iterable[str]) -> list[str]:
+    """Those of the streams that the dbt project reads: a change of any other is no reason to build."""
+    import yaml
+
+    named: set[str] = set()
+    for path in (project / "models").rglob("_sources.yml"):
+        for source in yaml.safe_load(path.read_text(encoding="utf-8")).get("sources", []):
+            named |= {table["name"] for table in source["tables"]} if source["name"] == "silver" else set()
+    return sorted(named & set(streams))
 
 
 def plan_build(
@@ -105,7 +122,11 @@ def plan_build(
             version = known.versions[stream] if frozen and known else latest_version(path)
             dates = date_fingerprints(connection, path, version)
             before = known.dates.get(stream) if known else None
-            pins[stream] = SilverPin(version, None if full else _touched(before, dates), dates)
+            columns = column_names(connection, path, version)
+            accepted = read_accepted(path)
+            fields = () if accepted is None else accepted.shape.fields
+            public = [spec.name for spec in fields if not spec.pii and spec.name in columns]
+            pins[stream] = SilverPin(version, None if full else _touched(before, dates), dates, columns, public)
     unchanged = (
         not full
         and known is not None
@@ -120,6 +141,13 @@ def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | 
         return None
     dates = sorted(day for day in before.keys() | now.keys() if before.get(day) != now.get(day))
     return dates if len(dates) <= MAX_TOUCHED_DATES and WHOLE not in dates else None
+
+
+def column_names(connection: "DuckDBPyConnection", path: str, version: int) -> list[str]:
+    """Columns of a Delta table at one version, in order."""
+    scan = f"delta_scan({literal(path)}, version => {version})"
+    rows = connection.execute(f"select column_name from (describe select * from {scan})").fetchall()  # noqa: S608 - our own path, quoted
+    return [row[0] for row in rows]
 
 
 def latest_version(path: str) -> int:

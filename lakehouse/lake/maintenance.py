@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows
-from lakehouse.lake import compaction, gold
+from lakehouse.lake import batch_views, compaction, gold
 from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import read_lake_id, require_lake
 from lakehouse.lake.ledger import commits, last_commit_of, merged_through
-from lakehouse.lake.locks import exclusive, silver_lock
+from lakehouse.lake.locks import exclusive, silver_lock, speed_lock
 from lakehouse.lake.maintenance_plan import crowded_days, hollow_days
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.speed import results as speed
 from lakehouse.lake.table_files import DataFile, TableStats, data_files
 from lakehouse.lake.tables import KEEP_LOG_DAYS
 from lakehouse.lake.vacuum import Removed, require_retention, trim_log, vacuum, vacuum_events
@@ -65,7 +68,10 @@ class TableReport:
 
 
 class _Table(NamedTuple):
-    """A table to maintain: its first partition column, what to hold while it is rewritten, what gold reads of it."""
+    """A table to maintain: its first partition column, what to hold while it is rewritten, what gold reads of it.
+
+    `needed_kind` is the kind of commit whose last one tells the table's own position, for tables made of silver.
+    """
 
     stream: str
     layer: str
@@ -73,6 +79,7 @@ class _Table(NamedTuple):
     column: str = ""
     guard: compaction.Guard = nullcontext
     pinned: int | None = None
+    needed_kind: str = ""
 
 
 Report = Callable[[TableReport], None]
@@ -81,7 +88,7 @@ Report = Callable[[TableReport], None]
 def maintain_stream(
     contract: StreamContract, settings: Settings, *, dry_run: bool = False, report: Report = lambda _: None
 ) -> list[TableReport]:
-    """Maintain bronze, silver and quarantine of one stream, those that exist. Drains may run meanwhile.
+    """Maintain bronze, silver and quarantine of one stream, and what is made of its silver; drains may run meanwhile.
 
     Args:
         contract: The stream.
@@ -102,26 +109,32 @@ def maintain_stream(
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
-    if not present:
+    made = _made_of(contract.name, settings, paths)
+    if not present and not made:
         return []
     if not dry_run:
         require_lake(settings)
     reports = []
     spark = connect(settings.spark_remote)
+
+    def work(table: _Table, needed: Callable[[], int | None]) -> None:
+        done = _maintain(spark, table, settings, dry_run=dry_run)
+        if not dry_run:
+            done = replace(done, log_files=trim_log(table.path, needed(), KEEP_LOG_DAYS))
+            write_facts(paths, [_fact(done)])
+        reports.append(done)
+        report(done)
+
     try:
         for layer, (path, column) in present.items():
             # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
             # appended to, and an append never meets a rewrite.
-            guard = _silver_guard(settings, contract.name) if layer == "silver" else nullcontext
+            guard = _guard(silver_lock(settings, contract.name)) if layer == "silver" else nullcontext
             pinned = _gold_version(settings, contract.name) if layer == "silver" else None
             table = _Table(contract.name, layer, path, column, guard, pinned)
-            done = _maintain(spark, table, settings, dry_run=dry_run)
-            if not dry_run:
-                needed = needed_version(layer, paths, contract.name, pinned)
-                done = replace(done, log_files=trim_log(path, needed, KEEP_LOG_DAYS))
-                write_facts(paths, [_fact(done)])
-            reports.append(done)
-            report(done)
+            work(table, partial(needed_version, layer, paths, contract.name, pinned))
+        for table in made:
+            work(table, partial(_last_version, table.path, table.needed_kind))
     finally:
         spark.stop()
     return reports
@@ -153,6 +166,25 @@ def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport
     if not dry_run:
         write_facts(paths, [_fact(done)])
     return done
+
+
+def _made_of(stream: str, settings: Settings, paths: LakePaths) -> list[_Table]:
+    """The tables of the speed and batch layers that this stream's silver becomes, those that exist."""
+    if stream != speed.STREAM:
+        return []
+    tables = [
+        _Table(result.name, "speed", paths.speed(result.name), "day", _guard(speed_lock(settings)), None, speed.KIND)
+        for result in speed.RESULTS
+    ]
+    view = batch_views.VIEW
+    guard = _guard(batch_views.batch_lock(settings))
+    tables.append(_Table(view, "batch", paths.batch_view(view), "date", guard, None, batch_views.KIND))
+    return [table for table in tables if table_exists(table.path)]
+
+
+def _last_version(path: str, kind: str) -> int | None:
+    last = last_commit_of(path, kind)
+    return None if last is None else last.version
 
 
 def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None) -> int | None:
@@ -219,10 +251,10 @@ def _report(
     )
 
 
-def _silver_guard(settings: Settings, stream: str) -> compaction.Guard:
+def _guard(lock: Path) -> compaction.Guard:
     @contextmanager
     def hold() -> Iterator[None]:
-        with exclusive(silver_lock(settings, stream), _LOCK_SECONDS):
+        with exclusive(lock, _LOCK_SECONDS):
             yield
 
     return hold

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.accepted import read_accepted, require_followed
 from lakehouse.quality.rules import date_list
 from lakehouse.transforms.events import winning_order
 
@@ -41,7 +42,13 @@ def merge_winners(
 
     Returns:
         Rows inserted or changed.
+
+    Raises:
+        SchemaIncompatibleError: the table was brought up to another version of the contract meanwhile.
     """
+    accepted = read_accepted(path)
+    require_followed(contract, accepted)
+    retired = [] if accepted is None else list(accepted.retired)
     conf = winners.sparkSession.conf
     # The source is materialised already; Delta need not do it again.
     conf.set("spark.databricks.delta.merge.materializeSource", "none")
@@ -53,20 +60,27 @@ def merge_winners(
         conf.set(key, value)
     try:
         winners.createOrReplaceTempView(_SOURCE)
-        outcome = winners.sparkSession.sql(_statement(contract, path, event_dates)).collect()
+        outcome = winners.sparkSession.sql(_statement(contract, path, event_dates, winners.columns, retired)).collect()
     finally:
         for key in settings:
             conf.unset(key)
     return int(outcome[0]["num_affected_rows"]) if outcome else 0
 
 
-def _statement(contract: StreamContract, path: str, event_dates: Iterable[str]) -> str:
+def _statement(
+    contract: StreamContract, path: str, event_dates: Iterable[str], columns: list[str], retired: list[str]
+) -> str:
     order = winning_order(contract)
     beats = ">" if contract.latest_wins else "<"
     wins = f"struct({', '.join(f's.`{c}`' for c in order)}) {beats} struct({', '.join(f't.`{c}`' for c in order)})"
     days = "" if contract.is_cdc else f"t.event_date IN ({date_list(sorted(event_dates))}) AND "
     same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in contract.identity)
+    # A column that the contract no longer has stays, and says nothing about a row that was written since.
+    values = {**{name: f"s.`{name}`" for name in columns}, **dict.fromkeys(retired, "NULL")}
+    updated = ", ".join(f"`{name}` = {value}" for name, value in values.items())
+    names = ", ".join(f"`{name}`" for name in values)
     return (
-        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {days}{same} "
-        f"WHEN MATCHED AND {wins} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {days}{same} "  # noqa: S608 - our own path and names
+        f"WHEN MATCHED AND {wins} THEN UPDATE SET {updated} "
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({', '.join(values.values())})"
     )

@@ -15,7 +15,17 @@ from lakehouse.kafka.client import spark_options
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, last_commit_of
 from lakehouse.lake.paths import LakePaths
-from lakehouse.quality.rules import DISCARDED, MALFORMED, NO_VALUE, NOT_UTF8, UNREADABLE, quote
+from lakehouse.quality.rules import (
+    DISCARDED,
+    MALFORMED,
+    MALFORMED_AVRO,
+    NO_VALUE,
+    NOT_AVRO,
+    NOT_UTF8,
+    UNKNOWN_SCHEMA,
+    UNREADABLE,
+    quote,
+)
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,6 +128,9 @@ def _message() -> str:
         f"CASE _broken WHEN {quote(MALFORMED)} THEN 'The value is no JSON object.' "
         f"WHEN {quote(NOT_UTF8)} THEN 'The value is no UTF-8 text.' "
         f"WHEN {quote(NO_VALUE)} THEN 'The record has no value.' "
+        f"WHEN {quote(NOT_AVRO)} THEN 'The value does not begin with a zero byte and the id of a schema.' "
+        f"WHEN {quote(UNKNOWN_SCHEMA)} THEN 'Neither the lake nor the registry knows the schema that the value names.' "
+        f"WHEN {quote(MALFORMED_AVRO)} THEN 'The value is no record of the schema that it names.' "
         f"WHEN {quote(DISCARDED)} THEN 'Kept out by decision.' "
         "ELSE concat('Broken: ', replace(_broken, ',', ', '), '.') END"
     )

@@ -53,7 +53,7 @@ class BatchReport:
 
 @dataclass(frozen=True)
 class DrainSummary:
-    """What one drain did, and why it ended."""
+    """What one drain did, and why it ended. `warnings`: what it went on in spite of."""
 
     stream: str
     batches: int
@@ -63,6 +63,7 @@ class DrainSummary:
     seconds: float
     reason: StopReason
     last_batch: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
-from lakehouse.errors import LogDamagedError, QualityStopError
+from lakehouse.errors import LogDamagedError, QualityStopError, SchemaIncompatibleError
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, last_commit_of, last_plan, merged_through, plans
@@ -24,7 +24,8 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
-from lakehouse.quality.rules import date_list
+from lakehouse.lake.schemas import learn
+from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import (
     repeated_keys,
@@ -128,6 +129,7 @@ class SilverWriter:
 
         Raises:
             QualityStopError: a rule of severity fail is broken; silver and quarantine are as before.
+        SchemaIncompatibleError: events are not as the contract has them, and its `evolve` says stop.
             BatchConflictError: another writer was faster; start again.
             SparkUnreachableError: Spark went away; the next step will tell what is committed.
         """
@@ -173,6 +175,7 @@ class SilverWriter:
             .load(self._paths.bronze(self._contract.name))
             .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
+        learn(bronze, self._contract, self._settings, self._paths)
         return slim(judge_as_decided(bronze, self._contract, step.generations, self._paths), self._contract)
 
     def _require_quality(self, profile: Profile) -> None:
@@ -185,6 +188,15 @@ class SilverWriter:
             if rule.kind == "min_rows" and profile.valid < rule.limit:
                 broken.append(f"{rule.name} ({profile.valid} valid rows, at least {rule.limit:g} wanted)")
         if broken:
+            by_schema = {condition.name for condition in schema_conditions(self._contract)} & set(
+                profile.failed_by_rule
+            )
+            if by_schema:
+                raise SchemaIncompatibleError(
+                    f"Stream {self._contract.name}: events are not as the contract has them: {', '.join(broken)}.",
+                    why="`evolve` of the contract says stop. Bronze has the events; silver is unchanged.",
+                    fix="See docs/runbooks/SCHEMA_INCOMPATIBLE.md.",
+                )
             raise QualityStopError(
                 f"Stream {self._contract.name}: rules of severity fail are broken: {', '.join(broken)}.",
                 why="Such rows must not reach silver. Bronze has them; silver and quarantine are unchanged.",

@@ -1,13 +1,15 @@
 """Making the lake's tables and letting silver follow its contract. Here: DDL. Not here: writing rows."""
 
-import re
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.change import CHANGE_COLUMNS
+from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
-from lakehouse.errors import SchemaIncompatibleError, SetupError
+from lakehouse.errors import SetupError
+from lakehouse.lake.accepted import Accepted, property_sql
 from lakehouse.lake.conflicts import again_after_conflict
+from lakehouse.lake.evolve import follow
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.transforms.events import spark_type
 
@@ -37,8 +39,6 @@ KEEP_LOG_DAYS = 90
 # alone and could drop the last batch of a stream that rested for longer; maintenance knows which commits are needed.
 _KEEP_LOG = f"'delta.logRetentionDuration' = 'interval {KEEP_LOG_DAYS} days', 'delta.enableExpiredLogCleanup' = 'false'"
 _FORGETS = "delta.setTransactionRetentionDuration"
-_INTEGERS = ("int", "bigint")
-_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 @again_after_conflict
@@ -69,7 +69,7 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
         )
         silver = paths.silver(contract.name)
         if table_exists(silver):
-            _evolve(spark, contract, silver)
+            follow(spark, contract, silver, silver_types(contract))
             return
         columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
         create_table(
@@ -77,7 +77,8 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             silver,
             columns,
             contract.partition_columns,
-            f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}'",
+            f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}', "
+            f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
         )
 
 
@@ -100,7 +101,7 @@ def create_table(spark: "SparkSession", path: str, columns: str, partitions: lis
     """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
     if table_exists(path):
         return
-    partitioned = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+    partitioned = f"PARTITIONED BY ({', '.join(f'`{name}`' for name in partitions)})" if partitions else ""
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta {partitioned} "
         f"TBLPROPERTIES ({properties}, {_KEEP_LOG})"
@@ -120,44 +121,3 @@ def _require_memory(path: str) -> None:
             why="Delta would forget which batches were committed, and a repeated batch would be written twice.",
             fix=f"In Spark: ALTER TABLE delta.`{path}` UNSET TBLPROPERTIES ('{_FORGETS}')",
         )
-
-
-def _evolve(spark: "SparkSession", contract: StreamContract, path: str) -> None:
-    actual = {name: kind.lower() for name, kind in spark.read.format("delta").load(path).dtypes}
-    wanted = silver_types(contract)
-    added = {name: kind for name, kind in wanted.items() if name not in actual}
-    if added:
-        if contract.evolve.add == "stop":
-            raise _incompatible(contract, f"has new fields {sorted(added)}, and evolve.add is stop")
-        names = ", ".join(f"`{name}` {kind}" for name, kind in added.items())
-        spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({names})").collect()
-    gone = sorted(set(actual) - set(wanted))
-    if gone and contract.evolve.drop == "stop":
-        raise _incompatible(contract, f"no longer has fields {gone}, and evolve.drop is stop")
-    for name, kind in wanted.items():
-        if name in actual and actual[name] != kind:
-            _widen(spark, contract, path, name, actual[name], kind)
-
-
-def _widen(spark: "SparkSession", contract: StreamContract, path: str, name: str, old: str, new: str) -> None:
-    if not _is_wider(old, new) or contract.evolve.widen == "stop":
-        raise _incompatible(contract, f"changes field {name} from {old} to {new}")
-    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')").collect()
-    spark.sql(f"ALTER TABLE delta.`{path}` ALTER COLUMN `{name}` TYPE {new}").collect()
-
-
-def _is_wider(old: str, new: str) -> bool:
-    if (old, new) == _INTEGERS:
-        return True
-    before, after = _DECIMAL.fullmatch(old), _DECIMAL.fullmatch(new)
-    if before is None or after is None:
-        return False
-    digits = int(after[1]) - int(after[2]) >= int(before[1]) - int(before[2])
-    return digits and int(after[2]) >= int(before[2])
-
-
-def _incompatible(contract: StreamContract, change: str) -> SchemaIncompatibleError:
-    return SchemaIncompatibleError(
-        f"The contract of stream {contract.name} {change}; silver cannot follow that by itself.",
-        fix="Undo the change, or see docs/runbooks/SCHEMA_INCOMPATIBLE.md.",
-    )

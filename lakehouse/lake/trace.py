@@ -152,7 +152,7 @@ class _Tracer:
             rows = rows.where(f"arrival_date = DATE'{plan.day}' AND batch = {plan.batch}")
         elif topic_id is not None:
             rows = rows.where(f"topic_id = {quote(topic_id)}")
-        found = sorted(examine(rows, self._contract), key=lambda row: int(row.bronze["batch"]))
+        found = sorted(examine(rows, self._contract, self._paths), key=lambda row: int(row.bronze["batch"]))
         if not found:
             raise absent(self._contract, self._settings, located, partition, offset)
         row = found[-1]

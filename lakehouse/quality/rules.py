@@ -5,7 +5,7 @@ does not pass.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
@@ -13,15 +13,33 @@ from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"
 NOT_UTF8 = "not_utf8"
+NOT_AVRO = "not_avro"
+UNKNOWN_SCHEMA = "unknown_schema"
+MALFORMED_AVRO = "malformed_avro"
 UNKNOWN_OP = "unknown_op"
 NO_ROW_IMAGE = "no_row_image"
 TRUNCATED = "truncate_not_applied"
 # Every reason for which a record cannot be read at all; it is then the only one.
-UNREADABLE = (MALFORMED, NO_VALUE, NOT_UTF8, UNKNOWN_OP, NO_ROW_IMAGE, TRUNCATED)
+UNREADABLE = (
+    MALFORMED,
+    NO_VALUE,
+    NOT_UTF8,
+    NOT_AVRO,
+    UNKNOWN_SCHEMA,
+    MALFORMED_AVRO,
+    UNKNOWN_OP,
+    NO_ROW_IMAGE,
+    TRUNCATED,
+)
 # The reason of a record that passes the contract and that a person keeps out all the same.
 DISCARDED = "discarded"
+# What an event with a key that the contract does not know breaks under `evolve: {add: stop}`.
+UNKNOWN_FIELDS = "unknown_fields"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
+_LONGEST_NAME = 255
+# Everything but what Spark writes as %XX in the name of a partition's folder.
+_NOT_ESCAPED = r"""[^\x01-\x1F"#%'*/:=?\\\x7F{\[\]^]"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
         *_type_conditions(contract),
         *_presence_conditions(contract),
         *_time_conditions(contract),
+        *_partition_conditions(contract),
         *(
             Condition(rule.name, rule.sql, "error", rule.description, rule.tolerance)
             for rule in contract.rules
@@ -57,8 +76,21 @@ def key_conditions(contract: StreamContract) -> list[Condition]:
 
 
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
-    """Rules of severity fail: one broken row stops the batch before silver."""
-    return [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]
+    """Rules of severity fail and what `evolve` stops on: one broken row stops the batch before silver."""
+    rules = [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]
+    return [*rules, *schema_conditions(contract)]
+
+
+def schema_conditions(contract: StreamContract) -> list[Condition]:
+    """What an event must meet because `evolve` says stop: only known keys, only values of their types."""
+    found = []
+    if contract.evolve.add == "stop":
+        found.append(
+            Condition(UNKNOWN_FIELDS, "_rescued IS NULL", "fail", "The contract knows every key of the event.")
+        )
+    if contract.evolve.type == "stop":
+        found += [replace(condition, severity="fail") for condition in _type_conditions(contract)]
+    return found
 
 
 def warning_conditions(contract: StreamContract) -> list[Condition]:
@@ -133,6 +165,26 @@ def _time_conditions(contract: StreamContract) -> list[Condition]:
                 "error",
                 "The event time is not further back than the contract allows.",
             )
+        )
+    return conditions
+
+
+def _partition_conditions(contract: StreamContract) -> list[Condition]:
+    """A value that names a folder must be able to: else one record would stop every batch that holds it.
+
+    Delta writes an empty text as null, and file systems take names of 255 bytes, in which some characters are written
+    as three (`%2F`), and no NUL.
+    """
+    conditions = []
+    for column in contract.partition_by:
+        if contract.field(column).type != "string":
+            continue
+        name, room = f"`{column}`", _LONGEST_NAME - len(column) - 1
+        bytes_of = f"octet_length({name})"
+        escaped = f"{bytes_of} + 2 * length(regexp_replace({name}, {quote(_NOT_ESCAPED)}, ''))"
+        holds = f"({name} != '' AND locate(char(0), {name}) = 0 AND ({bytes_of} <= {room // 3} OR {escaped} <= {room}))"
+        conditions.append(
+            Condition(f"{column}_partition", holds, "error", f"{column} can name a folder: not empty, not too long.")
         )
     return conditions
 

@@ -7,6 +7,7 @@ things keep it at one parse: `spark.sql.optimizer.enableJsonExpressionOptimizati
 refer to the parsed struct many times, which the optimizer then does not inline.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.change import CHANGE_COLUMNS
@@ -22,6 +23,7 @@ from lakehouse.quality.rules import (
     stopping_conditions,
     warning_conditions,
 )
+from lakehouse.transforms.avro import problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
 
@@ -32,6 +34,7 @@ SPARK_TYPES = {"integer": "int", "long": "bigint"}
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
 # What is carried from bronze through parsing besides the provenance.
+_EMPTY = "''"
 _RAW = ("key", "value", "_broker_time", "arrival_date", "_retry_count")
 # How often a record was sent again, as its header says; whatever is no number counts as never.
 _RETRY_COUNT = (
@@ -45,13 +48,21 @@ def spark_type(field: FieldSpec) -> str:
     return SPARK_TYPES.get(field.type, field.type)
 
 
-def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str, ...]) -> "DataFrame":
+def judge(
+    bronze: "DataFrame",
+    contract: StreamContract,
+    generations: tuple[str, ...],
+    ignored: Iterable[str] = (),
+    writers: Mapping[int, str] | None = None,
+) -> "DataFrame":
     """Parse and judge raw records.
 
     Args:
         bronze: Rows of the bronze table.
         contract: What the stream promises.
         generations: The topic ids of the stream, oldest first.
+        ignored: Keys of an event that are neither read nor kept in `_rescued`: fields that the contract had once.
+        writers: Avro schemas by id, for a topic of that format.
 
     Returns:
         One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
@@ -59,7 +70,7 @@ def judge(bronze: "DataFrame", contract: StreamContract, generations: tuple[str,
         `_failed`, `_warned`: comma-separated names of broken conditions, empty when all hold. `_broken` is not empty
         exactly for rejected rows.
     """
-    return _judged(_typed(_read(bronze, generations), contract), contract)
+    return _judged(_typed(_read(bronze, generations, contract, writers or {}), contract, ignored), contract)
 
 
 def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -71,9 +82,9 @@ def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     )
 
 
-def typed(bronze: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """Parsed fields without any verdict: what the contract's rules may refer to."""
-    return _typed(_read(bronze, ()), contract)
+def typed(bronze: "DataFrame", contract: StreamContract, writers: Mapping[int, str] | None = None) -> "DataFrame":
+    """Parsed fields without any verdict: what the contract's rules may refer to. `writers`: as for `judge`."""
+    return _typed(_read(bronze, (), contract, writers or {}), contract)
 
 
 def silver_columns(contract: StreamContract) -> list[str]:
@@ -97,13 +108,17 @@ def _change_columns(contract: StreamContract) -> list[str]:
     return list(CHANGE_COLUMNS) if contract.is_cdc else []
 
 
-def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
+def _read(
+    bronze: "DataFrame", generations: tuple[str, ...], contract: StreamContract, writers: Mapping[int, str]
+) -> "DataFrame":
+    """Provenance and the value as text; `_unread` says why there is none."""
+    is_avro = contract.topic.format == "avro"
     generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
     numbered = f"CASE topic_id {generation} END" if generations else "NULL"
     return bronze.selectExpr(
         "key",
         "value",
-        "cast(value AS string) AS _text",
+        f"{text_of(writers) if is_avro else 'cast(value AS string)'} AS _text",
         "timestamp AS _broker_time",
         "arrival_date",
         "topic_id AS _topic_id",
@@ -114,14 +129,14 @@ def _read(bronze: "DataFrame", generations: tuple[str, ...]) -> "DataFrame":
         "_ingested_at",
         "headers",
         f"{_RETRY_COUNT} AS _retry_count",
-    )
+    ).selectExpr("*", f"{problem_of(writers) if is_avro else _EMPTY} AS _unread")
 
 
-def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
+def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
     parsed = records.selectExpr("*", f"{_from_json('_text', own)} AS _event", "json_object_keys(_text) AS _keys")
-    fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract)
+    fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract, ignored)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:
         # One step each, in the order of the YAML, so that a derived field may use an earlier one.
@@ -129,9 +144,15 @@ def _typed(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
     return fields
 
 
-def _event_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":  # noqa: ARG001 - as _change_fields
+def _event_fields(
+    parsed: "DataFrame",
+    own: list[FieldSpec],
+    contract: StreamContract,  # noqa: ARG001 - as _change_fields
+    ignored: Iterable[str],
+) -> "DataFrame":
     unreadable = (
-        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
+        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
+        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
         f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
     )
     return parsed.selectExpr(
@@ -139,12 +160,14 @@ def _event_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamCon
         *PROVENANCE,
         f"{unreadable} AS _unreadable",
         f"{_raw_texts(own)} AS _raw",
-        f"{_rescued(own)} AS _rescued",
+        f"{_rescued(own, ignored)} AS _rescued",
         *(_field_expression(field) for field in own),
     )
 
 
-def _change_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":
+def _change_fields(
+    parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
+) -> "DataFrame":
     """As `_event_fields`; a delete that carries no row image has its key from the record's key."""
     keys = [field for field in own if field.name in contract.key]
     with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {_from_json('_key_text', keys)} END AS _key_event")
@@ -157,7 +180,7 @@ def _change_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamCo
         "_position",
         "_refused AS _unreadable",
         f"CASE WHEN _op != 'd' THEN {_raw_texts(own)} END AS _raw",
-        f"CASE WHEN _op != 'd' THEN {_rescued(own, added='__')} END AS _rescued",
+        f"CASE WHEN _op != 'd' THEN {_rescued(own, ignored, added='__')} END AS _rescued",
         *(_key_expression(field) if field in keys else _field_expression(field) for field in own),
     )
 
@@ -174,10 +197,11 @@ def _raw_texts(own: list[FieldSpec]) -> str:
     )
 
 
-def _rescued(own: list[FieldSpec], *, added: str = "") -> str:
+def _rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") -> str:
     """SQL for the keys that the contract does not know, as JSON; what begins with `added` is no part of the row."""
     in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
-    known = f"array({', '.join(quote(key) for key in sorted({key for field in own for key in field.keys}))})"
+    names = sorted({*ignored, *(key for field in own for key in field.keys)})
+    known = f"array({', '.join(map(quote, names))})"
     keys = f"filter(_keys, k -> NOT startswith(k, {quote(added)}))" if added else "_keys"
     unknown = f"NOT array_contains({known}, k)" + (f" AND NOT startswith(k, {quote(added)})" if added else "")
     return (

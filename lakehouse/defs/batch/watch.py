@@ -3,19 +3,16 @@
 import dagster as dg
 
 from lakehouse.components.incidents import build_failure_sensor, build_sla_sensor
-from lakehouse.components.monitoring import build_monitoring_schedule
 from lakehouse.components.pipeline_assets import pool
 from lakehouse.components.pipeline_upkeep import build_upkeep_sensor
-from lakehouse.contracts.load import load_streams
 from lakehouse.contracts.pipelines import load_pipelines
 
 
 @dg.definitions
 def watch() -> dg.Definitions:
-    """Failed, long and lost runs, the pools' limits, and the monitoring job."""
+    """Failed, long and lost runs, and the pools' limits."""
     pipelines = load_pipelines()
     limits = {pool(name): contract.max_active_runs for name, contract in pipelines.items()}
     return dg.Definitions(
-        schedules=[build_monitoring_schedule(list(load_streams().values()))],
         sensors=[build_failure_sensor(), build_sla_sensor(pipelines), build_upkeep_sensor(limits)],
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.engine.embedded import dagster_ui, jars, kafka, ports, processes, spark
+from lakehouse.engine.embedded import dagster_ui, jars, kafka, ports, processes, registry, spark
 from lakehouse.engine.embedded.java import find_java
 from lakehouse.engine.embedded.readiness import is_healthy, last_words
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
@@ -22,7 +22,13 @@ from lakehouse.errors import SetupError
 from lakehouse.settings import Settings
 
 MIN_FREE_BYTES = 1024**3
-READY_SECONDS = {kafka.NAME: 90.0, spark.NAME: 180.0, dagster_ui.WEBSERVER: 180.0, dagster_ui.DAEMON: 180.0}
+READY_SECONDS = {
+    kafka.NAME: 90.0,
+    spark.NAME: 180.0,
+    registry.NAME: 120.0,
+    dagster_ui.WEBSERVER: 180.0,
+    dagster_ui.DAEMON: 180.0,
+}
 QUICK_ANSWER_SECONDS = 8.0
 SUPERVISOR_START_SECONDS = 60.0
 SUPERVISOR_STOP_SECONDS = 90.0
@@ -60,7 +66,7 @@ def start(
 
     Args:
         settings: Where the state folder is, preferred ports, memory.
-        services: Any of kafka, spark, dagster.
+        services: Any of kafka, spark, registry, dagster.
         on_progress: Called at each step; from several threads while jars are downloaded.
         owner_pid: When this process ends, the stack stops by itself; 0 keeps it until `stop`.
 
@@ -100,6 +106,8 @@ def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Rep
             _hang_up(supervisor_process.pid)
     for spec in specs:
         _wait_ready(settings, files, spec, report)
+        if spec.name == registry.NAME:
+            registry.require_backward(spec.url)
     files.write_endpoints(specs)
 
 
@@ -200,6 +208,13 @@ def _plan(
     if spark.NAME in jvm:
         port = port_for(spark.TITLE, settings.spark_port, "LAKEHOUSE_SPARK_PORT")
         specs[spark.NAME] = spark.prepare(settings, java, port)
+    if registry.NAME in wanted and registry.NAME not in specs:
+        fetch_registry(settings, report)
+        port = ports.choose(registry.PREFERRED_PORT, taken)
+        taken.add(port)
+        management = ports.any_free(taken)
+        taken.add(management)
+        specs[registry.NAME] = registry.prepare(settings, find_java(settings), port, management)
     if dagster_ui.NAME in wanted and dagster_ui.WEBSERVER not in specs:
         port = port_for("Dagster UI", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT")
         # Dagster's processes read the addresses when they start.
@@ -221,6 +236,17 @@ def fetch_jars(settings: Settings, report: Report) -> int:
     return count
 
 
+def fetch_registry(settings: Settings, report: Report) -> None:
+    """Make the schema registry's archive present, reporting bytes."""
+    began = time.monotonic()
+
+    def on_bytes(done: int, total: int) -> None:
+        report(Progress(registry.TITLE, "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
+
+    if registry.fetch(settings.cache_dir, on_bytes):
+        report(Progress("Schema registry's archive", "done", f"{time.monotonic() - began:.1f} s"))
+
+
 def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> None:
     """After a crash of the supervisor: end recorded processes that do not answer, and unrecorded ones."""
     recorded = files.recorded()
@@ -237,7 +263,9 @@ def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> N
             report(Progress(spec.title, "note", f"pid {process.pid} does not answer; replacing it"))
             processes.end([process], spec.stop_seconds)
     strays = [
-        entry for entry in processes.marked(str(settings.home), (kafka.NAME, spark.NAME)) if entry.pid not in healthy
+        entry
+        for entry in processes.marked(str(settings.home), (kafka.NAME, spark.NAME, registry.NAME))
+        if entry.pid not in healthy
     ]
     processes.end(strays, 10)
     if not healthy:

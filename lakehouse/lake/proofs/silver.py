@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised
+from lakehouse.lake.accepted import unfollowed
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
@@ -34,6 +35,10 @@ def prove_silver(
     spark: "SparkSession", contract: StreamContract, paths: LakePaths, *, through: int, version: int
 ) -> SilverProof:
     """Compare silver (at `version`, holding bronze through batch `through`) and quarantine with their rebuild."""
+    behind = unfollowed(contract, paths)
+    if behind:
+        # Columns may be missing; and what differs would be the change itself.
+        return SilverProof(0, 0, 0, 0, [Finding(contract.name, "schema", behind)])
     silver = (
         spark.read.format("delta")
         .option("versionAsOf", str(version))

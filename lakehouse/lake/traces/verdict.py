@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.schemas import writers_of
 from lakehouse.lake.traces.answer import Holds, RuleVerdict
 from lakehouse.lake.traces.versions import time_text
 from lakehouse.quality.rules import (
@@ -49,7 +51,7 @@ class Examined:
         return [r.rule for r in self.rules if r.severity == "error" and r.verdict in ("broken", "null")]
 
 
-def examine(rows: "DataFrame", contract: StreamContract) -> list[Examined]:
+def examine(rows: "DataFrame", contract: StreamContract, paths: LakePaths) -> list[Examined]:
     """Parse and judge bronze rows; meant for one, or one per generation of the topic."""
     conditions = [*rejecting_conditions(contract), *stopping_conditions(contract), *warning_conditions(contract)]
     kinds = {spec.name: spec.type for spec in contract.fields}
@@ -68,7 +70,8 @@ def examine(rows: "DataFrame", contract: StreamContract) -> list[Examined]:
         *(f"({condition.holds}) AS _rule_{number}" for number, condition in enumerate(conditions)),
     ]
     return [
-        _examined(row.asDict(), contract, conditions) for row in typed(rows, contract).selectExpr(*wanted).collect()
+        _examined(row.asDict(), contract, conditions)
+        for row in typed(rows, contract, writers_of(contract, paths)).selectExpr(*wanted).collect()
     ]
 
 

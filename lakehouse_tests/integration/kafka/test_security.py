@@ -15,7 +15,7 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.verify import verify
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse_tests.integration.kafka.certificates import Authority
-from lakehouse_tests.integration.kafka.secured import PASSWORD, USER, SecuredBroker, secured_broker
+from lakehouse_tests.integration.kafka.secured import CANARY, PASSWORD, USER, SecuredBroker, secured_broker
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -58,7 +58,7 @@ def permit(broker: SecuredBroker, user: str) -> None:
     allow(broker, user, "GROUP", "lakehouse-", "READ", "DESCRIBE")
 
 
-def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, settings: Settings) -> None:
+def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, stack: Settings, settings: Settings) -> None:
     contract = sales_on(broker.as_admin(), "safe_password")
     mine = broker.with_password()
     with pytest.raises(AccessDeniedError):
@@ -80,10 +80,12 @@ def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, setting
     drain(contract, mine, budget_seconds=240, idle_seconds=0)
     assert verify(mine, [contract]).proofs[0].bronze == sent + 1
 
-    written = [path for path in Path(settings.home).rglob("*") if path.is_file()]
+    # The lake with ops/events, the state folder, and what Spark logged of plans and refusals.
+    kept = [*Path(settings.home).rglob("*"), *(stack.home / "logs").iterdir()]
+    written = [path for path in kept if path.is_file()]
     assert any("_delta_log" in str(path) for path in written)
-    secret = PASSWORD[:12].encode()
-    assert [path for path in written if secret in path.read_bytes()] == []
+    assert any(path.name == "spark.log" and path.stat().st_size for path in written)
+    assert [path for path in written if CANARY.encode() in path.read_bytes()] == []
 
 
 def test_a_stream_over_mutual_tls(broker: SecuredBroker, settings: Settings) -> None:

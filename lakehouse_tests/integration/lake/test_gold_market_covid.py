@@ -114,6 +114,8 @@ def frame_of(path: Path) -> pd.DataFrame:
     frame = frame.rename(columns={"Country_Region": "country"})
     for name in ("Confirmed", "Deaths", "Recovered"):
         frame[name] = frame[name].astype(int)
+    # Some names were published with a space before them.
+    frame["province"], frame["country"] = frame["province"].str.strip(), frame["country"].str.strip()
     joined = (frame["province"] + ", " + frame["country"]).str.removeprefix(", ")
     frame["location"] = frame.get("Combined_Key", joined)
     return frame

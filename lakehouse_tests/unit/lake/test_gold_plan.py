@@ -52,7 +52,8 @@ def test_first_build_takes_everything_and_leaves_out_streams_without_silver(path
     first = plan(paths)
 
     assert first.mode == "full"
-    assert json.loads(first.as_json()) == {"sales": {"version": 0, "touched": None}}
+    shown = {"version": 0, "touched": None, "columns": ["n", "event_date"], "public": []}
+    assert json.loads(first.as_json()) == {"sales": shown}
 
 
 def test_only_dates_whose_files_changed_are_touched(paths: LakePaths) -> None:

@@ -18,5 +18,6 @@ select
     discount_rate,
     total_price as gross_amount,
     cast(round(total_price * discount_rate, 2) as decimal(14, 2)) as discount_amount,
+    {{ also(new_sales_fields()) }}
     cast(total_price - round(total_price * discount_rate, 2) as decimal(14, 2)) as net_amount
 from {{ ref('stg_sales__order_lines') }}

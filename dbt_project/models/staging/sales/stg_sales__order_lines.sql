@@ -1,20 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'sales'), {
-        'order_id': 'varchar',
-        'store_id': 'varchar',
-        'product_id': 'varchar',
-        'product_name': 'varchar',
-        'category': 'varchar',
-        'quantity': 'integer',
-        'unit_price': 'decimal(12,2)',
-        'total_price': 'decimal(14,2)',
-        'sale_timestamp': 'timestamptz',
-        'customer_id': 'varchar',
-        'payment_method': 'varchar',
-        'discount': 'decimal(5,4)',
-        'store_location': 'varchar',
-        'event_date': 'date'
-    }) }}
+    {{ silver_rows(source('silver', 'sales'), sales_columns(), new_sales_fields()) }}
 )
 
 select
@@ -31,5 +16,6 @@ select
     discount as discount_rate,
     store_location,
     event_date,
+    {{ also(new_sales_fields()) }}
     sale_timestamp at time zone 'UTC' as sold_at
 from source
