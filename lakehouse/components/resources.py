@@ -130,6 +130,12 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
         return maintenance.maintain_events(self.settings())
 
+    def maintain_records(self) -> "list[TableReport]":
+        """Compact and vacuum results, statistics and the audit table."""
+        from lakehouse.lake import maintenance
+
+        return maintenance.maintain_records(self.settings())
+
     def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
         """Bring windows, sessions and the real-time views of user events up to silver."""
         from lakehouse.lake.batch_views import record_of

@@ -22,8 +22,8 @@ from lakehouse.components.tables import (
     build_tables,
     silver_key,
     topic_spec,
-    upstream_specs,
 )
+from lakehouse.components.upstream import upstream_specs
 from lakehouse.contracts.model import StreamContract
 
 

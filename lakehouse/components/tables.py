@@ -22,6 +22,7 @@ from lakehouse.components.columns import bronze_schema, silver_lineage, silver_s
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
+from lakehouse.components.upstream import upstream_key
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.model import StreamContract
 from lakehouse.quality.report import profile_markdown
@@ -60,26 +61,6 @@ def code_version(contract: StreamContract) -> str:
 def partitions(contract: StreamContract) -> dg.DailyPartitionsDefinition:
     """UTC days from the contract's start up to and including today."""
     return dg.DailyPartitionsDefinition(start_date=contract.start.isoformat(), timezone="UTC", end_offset=1)
-
-
-def upstream_key(contract: StreamContract, name: str) -> dg.AssetKey:
-    """Key of a system outside that fills the stream's topic."""
-    return dg.AssetKey(["upstream", contract.name, name])
-
-
-def upstream_specs(contract: StreamContract) -> list[dg.AssetSpec]:
-    """The systems outside, one group per family, so that lineage begins where the data do."""
-    return [
-        dg.AssetSpec(
-            key=upstream_key(contract, source.name),
-            description=source.description,
-            group_name=f"upstream_{source.family}",
-            owners=contract.owners,
-            kinds={source.family},
-            tags={"stream": contract.name},
-        )
-        for source in contract.upstream
-    ]
 
 
 def topic_spec(contract: StreamContract) -> dg.AssetSpec:
