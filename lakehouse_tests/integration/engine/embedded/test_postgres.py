@@ -1,8 +1,10 @@
 """The embedded PostgreSQL as a service: reachable by its owner only, back after a kill with what it held."""
 
 import os
+import shutil
 import signal
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from lakehouse.cli.health import ask_postgres
+from lakehouse.engine.embedded import postgres as embedded_postgres
 from lakehouse.engine.embedded import stack
 from lakehouse.engine.postgres import connect
 from lakehouse.errors import AccessDeniedError, DatabaseUnreachableError, UsageError
@@ -88,3 +91,22 @@ def _answer(url: str) -> int:
                 return int(row[0])
         except DatabaseUnreachableError:
             assert time.monotonic() < deadline
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+def test_where_user_namespaces_are_forbidden_it_runs_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    which = shutil.which
+    monkeypatch.setattr(embedded_postgres.shutil, "which", lambda name: None if name == "unshare" else which(name))
+    # A folder that nobody may enter; those of pytest are closed.
+    home = Path(tempfile.mkdtemp())
+    home.chmod(0o755)
+    try:
+        with running_postgres(home) as settings:
+            (service,) = stack.status(settings)
+            assert psutil.Process(service.pid).uids().effective == 65534
+            assert settings.postgres_url is not None
+            with connect(settings.postgres_url.get_secret_value()) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+    finally:
+        shutil.rmtree(home)
