@@ -160,6 +160,10 @@ class FieldSpec(_Strict):
         """Every JSON key that may carry this field, the most wanted first."""
         return list(dict.fromkeys([self.key, *self.aliases]))
 
+    def value_in(self, event: dict[str, Any]) -> Any:
+        """What a parsed event has for this field, under the first of its keys that is not null; None without any."""
+        return next((event[key] for key in self.keys if event.get(key) is not None), None)
+
 
 class Rule(_Strict):
     """A condition that every row must meet, as Spark SQL over the fields.
