@@ -1,6 +1,7 @@
 """The schedules that were agreed, and what each starts."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -60,3 +61,15 @@ def test_a_drain_leaves_out_what_is_judged_hourly(definitions: dg.Definitions) -
     }
     assert "quantity_positive" in evaluated
     assert not evaluated & {key.name for key in unusual_check_keys(SALES)}
+
+
+def test_without_gold_nothing_is_exported_and_nothing_fails(
+    definitions: dg.Definitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    schedule = definitions.resolve_schedule_def("daily_export")
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 3, 1, 6, 30, tzinfo=UTC))
+    assert schedule.evaluate_tick(context).run_requests == []
+    (tmp_path / "gold").mkdir()
+    (tmp_path / "gold" / "gold.duckdb").touch()
+    assert len(schedule.evaluate_tick(context).run_requests or []) == 1

@@ -53,7 +53,7 @@ def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         st.builds(
             Sample,
             metric=st.sampled_from(sorted(METRICS)),
-            value=st.floats(allow_nan=False, allow_infinity=False),
+            value=st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**12),
             labels=st.dictionaries(st.sampled_from(["stream", "host", "reason"]), st.text(max_size=20)),
             at=st.datetimes(timezones=st.just(UTC)),
         ),
