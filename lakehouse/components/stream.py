@@ -66,7 +66,12 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[topic_spec(contract), build_tables(contract)],
-        asset_checks=[build_bronze_checks(contract), build_silver_checks(contract)],
+        asset_checks=[
+            build_bronze_checks(contract),
+            build_silver_checks(contract),
+            # A warning in the graph when silver has followed a changed contract.
+            *dg.build_column_schema_change_checks(assets=[silver_key(contract)]),
+        ],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
