@@ -46,6 +46,7 @@ lint: $(STAMP) ## Check style, types, layers, SQL, contracts and generated files
 	$(BIN)/lint-imports
 	@if [ -f dbt_project/dbt_project.yml ]; then echo "$(BIN)/sqlfluff lint dbt_project"; $(BIN)/sqlfluff lint dbt_project; fi
 	@$(BIN)/lakehouse streams validate
+	@$(BIN)/lakehouse pipelines validate
 	@diff -u .env.example <($(BIN)/lakehouse config --env-example) \
 		|| { echo ".env.example is old; make it anew: lakehouse config --env-example > .env.example" >&2; exit 1; }
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import footprint, growth, history, latency, peers, throughput
+from benchmarks import backlog, durability, footprint, growth, history, latency, peers, throughput
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -22,14 +22,17 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "peers", "latency", "history", "growth", "memory", "start")
+PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "memory", "start")
+# The backlog needs some 10 GB of disk: it is measured only when it is asked for.
+ALL = (*PARTS, "backlog")
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def bench(
-    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this part: {', '.join(PARTS)}.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this part: {', '.join(ALL)}.")] = None,
+    events: Annotated[int, typer.Option(help="Events of the part backlog.", min=1_000)] = backlog.EVENTS,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under two minutes; writes no results.")] = False,
     name: Annotated[str, typer.Option(help="Short name in the file's name. [default: cores]")] = "",
     docs: Annotated[bool, typer.Option("--docs", help="Put the table into docs/benchmarks.md too.")] = False,
@@ -40,9 +43,9 @@ def bench(
     Example: python -m benchmarks.run --only latency
     """
     parts = list(only or PARTS)
-    unknown = sorted(set(parts) - set(PARTS))
+    unknown = sorted(set(parts) - set(ALL))
     if unknown:
-        raise UsageError(f"--only {unknown[0]} is not possible.", fix=f"Choose of: {', '.join(PARTS)}.")
+        raise UsageError(f"--only {unknown[0]} is not possible.", fix=f"Choose of: {', '.join(ALL)}.")
     began = time.monotonic()
     facts = conditions()
     if facts["load_before"] > facts["cores"] / 2:
@@ -52,7 +55,7 @@ def bench(
         err.print(f"{time.monotonic() - began:6.1f} s  {step}", markup=False, soft_wrap=True)
 
     with workbench(QUICK if quick else FULL, say) as (stand, start_seconds):
-        figures = _measure(stand, parts, start_seconds)
+        figures = _measure(stand, parts, start_seconds, events)
         facts |= {"events": stand.sizes.events, "event_bytes": stand.event_bytes, "parts": parts}
     facts |= {"seconds": round(time.monotonic() - began), "quick": quick}
     document = {"conditions": facts, "figures": [figure.as_dict() for figure in figures]}
@@ -66,7 +69,7 @@ def bench(
         print_table(f"{facts['cores']} cores, {facts['seconds']} s", COLUMNS[:-1], rows)
 
 
-def _measure(stand: Workbench, parts: list[str], start_seconds: float) -> list[Figure]:
+def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: int) -> list[Figure]:
     figures: list[Figure] = []
     if "throughput" in parts:
         figures += throughput.measure(stand)
@@ -78,6 +81,10 @@ def _measure(stand: Workbench, parts: list[str], start_seconds: float) -> list[F
         figures += history.measure(stand)
     if "growth" in parts:
         figures += growth.measure(stand)
+    if "durability" in parts:
+        figures += durability.measure(stand)
+    if "backlog" in parts:
+        figures += backlog.measure(stand, events)
     if "memory" in parts:
         figures += footprint.memory(stand)
     if "start" in parts:

@@ -82,7 +82,7 @@ class Workbench:
     def backlog(self, name: str) -> StreamContract:
         """A stream with empty tables whose topic holds the backlog; sends the backlog when that was not done yet."""
         if self.sent is None:
-            self.sent = self._send_backlog()
+            self.sent = self.fill(self._backlog, self.sizes.events)
         contract = self.stream(name, topic=self._backlog.topic.name)
         ensure_tables(self.spark, contract, self.paths)
         return contract
@@ -98,18 +98,18 @@ class Workbench:
             shutil.rmtree(path)
         ensure_tables(self.spark, contract, self.paths)
 
-    def _send_backlog(self) -> Summary:
-        self.say(f"sending {self.sizes.events:,} events")
-        topic = self._backlog.topic.name
+    def fill(self, contract: StreamContract, count: int) -> Summary:
+        """Send events to the stream's topic, as fast as the broker takes them."""
+        self.say(f"sending {count:,} events")
         generator = SalesGenerator(seed=_SEED, bad_share=BAD_SHARE, duplicate_share=DUPLICATE_SHARE)
         sample = [event.value for event in islice(SalesGenerator(seed=_SEED), 1_000)]
         self.event_bytes = round(sum(map(len, sample)) / len(sample))
-        sender = EventSender(self.settings, topic, producer_config(self.settings))
+        sender = EventSender(self.settings, contract.topic.name, producer_config(self.settings))
         return run(
             ((event.key, event.value) for event in generator),
             sender,
             interval=0,
-            count=self.sizes.events,
+            count=count,
             stop=threading.Event(),
             report=lambda _: None,
         )

@@ -83,6 +83,16 @@ def send(settings: Settings, topic: str, values: Iterable[bytes | None], *, tran
     return len(acknowledged)
 
 
+def send_keyed(settings: Settings, topic: str, messages: Iterable[tuple[str | None, bytes]]) -> None:
+    """Send messages with keys of their own and wait for the broker."""
+    from lakehouse.sources.producer import EventSender
+
+    sender = EventSender(settings, topic, producer_config(settings))
+    sender.send(list(messages))
+    sender.settle()
+    sender.raise_if_failed(topic)
+
+
 def rows_of(table: str, select: str) -> list[tuple[Any, ...]]:
     """What a Delta table holds now, as DuckDB sees it."""
     from lakehouse.lake.gold_plan import delta_connection

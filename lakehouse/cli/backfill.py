@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lakehouse.cli.console import err, print_json, print_table
-from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from lakehouse.contracts.model import StreamContract
+    from lakehouse.contracts.pipeline import PipelineContract
     from lakehouse.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-class BackfillFailedError(LakehouseError):
-    """A backfill that Dagster ran did not end well."""
-
-    code = "BACKFILL_FAILED"
-
-
 @app.command()
 def backfill(
-    stream: str = typer.Argument(help="Name of the stream."),
+    stream: str = typer.Argument(help="Name of the stream, or of the batch pipeline."),
     first: str = typer.Option(..., "--from", help="First event date, YYYY-MM-DD (UTC)."),
     last: str = typer.Option(..., "--to", help="Last event date, included."),
     bronze: bool = typer.Option(False, "--bronze", help="Also compare these arrival days of bronze with the broker."),
@@ -36,14 +31,26 @@ def backfill(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be done."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
 ) -> None:
-    """Recompute days of silver from bronze and replace them. Bronze is never rewritten.
+    """Recompute days: silver of a stream from bronze, which is never rewritten, or the windows of a batch pipeline.
 
-    Example: lakehouse backfill sales --from 2026-11-01 --to 2026-11-03
-    """
+    \b
+    Examples:
+      lakehouse backfill sales --from 2026-11-01 --to 2026-11-03
+      lakehouse backfill backfillable_etl --from 2024-01-01 --to 2024-01-31
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     from lakehouse.contracts.load import load_stream
+    from lakehouse.contracts.pipelines import load_pipelines
     from lakehouse.ops.dagster_api import find_dagster
     from lakehouse.settings import load_settings
 
+    pipeline = load_pipelines().get(stream)
+    if pipeline is not None:
+        if bronze:
+            raise UsageError(
+                f"--bronze: {stream} is a batch pipeline and has no bronze of a topic.", fix="Leave it out."
+            )
+        _pipeline(pipeline, first, last, direct=direct, wait=wait, dry_run=dry_run, as_json=as_json)
+        return
     contract = load_stream(stream)
     days = parse_days(first, last, start=contract.start, today=datetime.now(tz=UTC).date())
     settings = load_settings()
@@ -62,6 +69,31 @@ def backfill(
     elif url is None:
         rows = [[r["layer"], r["day"], f"{r['rows']:,}", f"{r['seconds']:.1f} s", r["note"]] for r in result["days"]]
         print_table("", ["table", "day", "rows", "took", "what"], rows)
+
+
+def _pipeline(
+    pipeline: "PipelineContract", first: str, last: str, *, direct: bool, wait: bool, dry_run: bool, as_json: bool
+) -> None:
+    from lakehouse.cli import backfill_pipeline as work
+    from lakehouse.ops.dagster_api import find_dagster
+    from lakehouse.settings import load_settings
+
+    now = datetime.now(tz=UTC)
+    keys = work.windows_of(pipeline, parse_days(first, last, start=pipeline.start, today=now.date()), now)
+    settings = load_settings()
+    url = None if direct else find_dagster(settings)
+    if dry_run:
+        how = f"as a backfill of Dagster at {url}" if url else "here, in this process"
+        err.print(f"would run {len(keys)} windows of {pipeline.name} {how}", soft_wrap=True)
+        if as_json:
+            print_json({"pipeline": pipeline.name, "windows": keys, "dagster": url})
+        return
+    result = work.in_dagster(url, pipeline, keys, wait=wait) if url else work.here(pipeline, keys, settings)
+    if as_json:
+        print_json(result)
+    elif url is None:
+        rows = [[w["window"], f"{w['rows']:,}", f"{w['seconds']:.1f} s"] for w in result["windows"]]
+        print_table("", ["window", "rows loaded", "took"], rows)
 
 
 def parse_days(first: str, last: str, *, start: date, today: date) -> list[date]:
@@ -103,6 +135,8 @@ def _in_dagster(
         with err.status(f"recomputing {len(days)} days …"):
             result["status"] = dagster_api.wait_for_backfill(url, backfill_id)
         if result["status"] != "COMPLETED_SUCCESS":
+            from lakehouse.cli.backfill_pipeline import BackfillFailedError
+
             raise BackfillFailedError(f"Backfill {backfill_id} ended {result['status']}.", fix=f"See {page}")
         err.print(f"✓ {len(days)} days of {', '.join(layers)} of {contract.name}")
     return result

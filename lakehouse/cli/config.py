@@ -3,6 +3,7 @@
 import typer
 
 from lakehouse.cli.console import print_json, print_table
+from lakehouse.engine.spark import shown
 from lakehouse.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -21,6 +22,7 @@ def config(
         typer.echo(render_env_example(), nl=False)
         return
     values = load_settings()
+    values.spark_remote = shown(values.spark_remote)
     rows = [[field.alias, getattr(values, name), field.description] for name, field in Settings.model_fields.items()]
     if as_json:
         print_json({str(alias): value for alias, value, _ in rows})

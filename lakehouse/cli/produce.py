@@ -53,6 +53,7 @@ def sales(
     start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
+    instances: Annotated[int, typer.Option(help="Producers at once, one process each; --count is shared.", min=1)] = 1,
     form: Form = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,6 +77,10 @@ def sales(
         producer_profile="compat" if compat else None,
     )
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    if instances > 1 and not check:
+        from lakehouse.cli.produce_instances import produce_with_instances
+
+        produce_with_instances(instances, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
         seed=seed, bad_share=bad_share, duplicate_share=duplicate_share, **clock(start, end, count)
     )

@@ -3,23 +3,14 @@
 Here: arguments, repetition, summary. Not here: asking and paging (`sources.http`, `sources.rest`).
 """
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName
 from lakehouse.errors import EXIT_INTERRUPTED, LakehouseError, UsageError
-
-if TYPE_CHECKING:
-    from threading import Event
-
-    from lakehouse.sources.api_config import ApiSource
-    from lakehouse.sources.config import ProducerOptions
-    from lakehouse.sources.http import HttpClient
-    from lakehouse.sources.rest import Watermarks
 
 
 def api(
@@ -39,6 +30,7 @@ def api(
     """
     from lakehouse.kafka.offsets import read_topic_state
     from lakehouse.sources.api_config import APIS_FILE, load_api
+    from lakehouse.sources.api_poll import PollTotals, poll_once
     from lakehouse.sources.config import resolve
     from lakehouse.sources.producer import stop_on_signals
     from lakehouse.sources.rest import Watermarks, open_client
@@ -51,57 +43,40 @@ def api(
     marks = Watermarks(options.settings, state.topic_id, source)
     if restart:
         marks.forget()
-    totals = {"pages": 0, "sent": 0, "failed_rounds": 0}
+    totals, failed_rounds = PollTotals(), 0
     with open_client(options.settings, entry) as client, stop_on_signals() as stop:
         while not stop.is_set():
             try:
-                _round(client, entry, options, marks, stop, totals)
+                poll_once(
+                    options.settings,
+                    entry,
+                    client,
+                    marks,
+                    topic=options.topic,
+                    producer=options.client,
+                    totals=totals,
+                    stop=stop,
+                )
             except LakehouseError as error:
                 if every is None or not error.retryable:
                     raise
-                totals["failed_rounds"] += 1
+                failed_rounds += 1
                 err.print(error.one_line(), markup=False, soft_wrap=True)
             if every is None:
                 break
             stop.wait(every)
         interrupted = stop.is_set() and every is None
-    result: dict[str, Any] = {"source": source, "topic": options.topic, **totals, "watermark": marks.read()}
+    result: dict[str, Any] = {
+        "source": source,
+        "topic": options.topic,
+        "pages": totals.pages,
+        "sent": totals.sent,
+        "failed_rounds": failed_rounds,
+        "watermark": marks.read(),
+    }
     if as_json:
         print_json(result)
     else:
-        out.print(f"sent {totals['sent']:,} records of {totals['pages']:,} pages to {options.topic}", markup=False)
+        out.print(f"sent {totals.sent:,} records of {totals.pages:,} pages to {options.topic}", markup=False)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _round(
-    client: "HttpClient",
-    entry: "ApiSource",
-    options: "ProducerOptions",
-    marks: "Watermarks",
-    stop: "Event",
-    totals: dict[str, int],
-) -> None:
-    """All pages once. The watermark moves only at the end: pages need not be in its order."""
-    from lakehouse.engine.circuit_notes import kept_breaker
-    from lakehouse.sources.producer import EventSender
-    from lakehouse.sources.rest import highest, messages, pages
-
-    sender = EventSender(options.settings, options.topic, options.client)
-    brokers = kept_breaker(options.settings, f"kafka {options.settings.kafka_bootstrap_servers}")
-
-    def deliver(records: list[dict[str, Any]]) -> None:
-        sender.send(messages(records, entry))
-        sender.settle()
-        sender.raise_if_failed(entry.url)
-
-    known = mark = marks.read()
-    for records in pages(client, entry, since=known):
-        brokers.call(partial(deliver, records))
-        totals["pages"] += 1
-        totals["sent"] += len(records)
-        mark = highest(records, entry, mark)
-        if stop.is_set():
-            return
-    if mark is not None and mark != known:
-        marks.note(mark)

@@ -123,7 +123,8 @@ def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
         connection.execute(f"create schema {layer}")
         for folder in sorted((root / layer).glob("*")):
             if table_exists(str(folder)):
-                connection.execute(f"create view {layer}.\"{folder.name}\" as from delta_scan('{_quoted(folder)}')")
+                name = folder.name.replace('"', '""')
+                connection.execute(f"create view {layer}.\"{name}\" as from delta_scan('{_quoted(folder)}')")
 
 
 def _quoted(path: Path) -> str:

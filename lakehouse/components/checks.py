@@ -26,7 +26,7 @@ GATE = "rejects_within_tolerance"
 IMPLIED = {
     "readable": "Every record is a JSON object in UTF-8.",
     "typed": "Every value is of its field's type.",
-    "complete": "Every field that must be there is there.",
+    "complete": "Every field that must be there is there; one that names a partition can do so.",
     "in_time": "Every event time lies within the allowed lateness.",
 }
 _STANDING = {"no_failing_days", "one_date_per_key", "one_row_per_key"}
@@ -130,7 +130,7 @@ def check_name(rule: str, contract: StreamContract) -> str:
         return "in_time"
     if rule.endswith("_type"):
         return "typed"
-    return "complete" if rule.endswith("_present") else "readable"
+    return "complete" if rule.endswith(("_present", "_partition")) else "readable"
 
 
 def _rule_results(lake: LakeResource, contract: StreamContract, days: list[date] | None) -> Results:

@@ -6,13 +6,14 @@ Here: specs and ops. Not here: what a step does (`lakehouse.lake.batch`), jobs a
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.resources import LakeResource
+from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.pipeline import (
     DeliverStep,
     ExtractStep,
@@ -51,6 +52,11 @@ def input_key(pipeline: str, name: str) -> dg.AssetKey:
     if not dot:
         return step_key(pipeline, name)
     return dg.AssetKey([schema, table]) if schema in _LAYERS else step_key(schema, table)
+
+
+def window_in(tags: Mapping[str, str]) -> str:
+    """Key of the window that a run works on, by its tags; empty when it has none. A backfill names a range of one."""
+    return tags.get("dagster/partition") or tags.get("dagster/asset_partition_range_start", "")
 
 
 def pool(pipeline: str) -> str:
@@ -108,14 +114,17 @@ def _build_step(contract: PipelineContract, stage: Stage, step: Step) -> dg.Asse
         tags={"stage": stage, **dict.fromkeys(contract.tags, "")},
         metadata=_metadata(contract, step),
         partitions_def=partitions_def(contract),
-        backfill_policy=dg.BackfillPolicy.multi_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run() if partitions_def(contract) else None,
         retry_policy=retry_policy(contract.retries),
         freshness_policy=freshness,
         code_version=hashlib.sha256(step.model_dump_json().encode()).hexdigest()[:12],
         pool=pool(contract.name),
     )
     def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
-        window = context.partition_key if context.has_partition_key else WHOLE
+        # A backfill gives a range, also when it is one window long.
+        (window,) = context.partition_keys if partitions_def(contract) else [WHOLE]
+        # A backfill's run does not carry the job's tags; with them it is found whoever started it.
+        context.instance.add_run_tags(context.run_id, {PIPELINE_TAG: contract.name, WORKER_TAG: this_worker()})
         with typed_failures(context):
             report = lake.run_batch_step(contract, step.name, window)
         yield dg.MaterializeResult(asset_key=key, metadata=_figures(report))
@@ -172,7 +181,8 @@ def _kinds(step: Step) -> set[str]:
 
 def _how(step: Step) -> str:
     if isinstance(step, ExtractStep):
-        return f"From `{step.function or step.table or step.files}`."
+        by_way = f" by way of topic `{step.topic}`" if step.topic else ""
+        return f"From `{step.function or step.table or step.files}`{by_way}."
     if isinstance(step, TransformStep):
         return f"```sql\n{step.sql.strip()}\n```" if step.sql is not None else f"By `{step.function}`."
     if isinstance(step, LoadStep):

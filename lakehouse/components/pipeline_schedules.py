@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.components.pipeline_assets import PIPELINE_TAG, partitions_def
+from lakehouse.components.resources import LakeResource
 from lakehouse.contracts.functions import function_named
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.contracts.window import last_key_ended, window_of
@@ -31,8 +32,13 @@ def build_schedule(contract: PipelineContract, job: Any) -> dg.ScheduleDefinitio
         description=contract.description,
         tags={PIPELINE_TAG: contract.name, **dict.fromkeys(contract.tags, "")},
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return request_at(contract, context.scheduled_execution_time)
+    def schedule(context: dg.ScheduleEvaluationContext, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        wanted = request_at(contract, context.scheduled_execution_time)
+        if isinstance(wanted, dg.RunRequest) and wanted.partition_key is not None:
+            reason = lake.nothing_new(contract, wanted.partition_key)
+            if reason:
+                return dg.SkipReason(f"{wanted.partition_key}: {reason}")
+        return wanted
 
     return schedule
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse.components.pipeline_assets import PIPELINE_TAG, step_key
+from lakehouse.components.pipeline_assets import PIPELINE_TAG, step_key, window_in
 from lakehouse.components.resources import LakeResource
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.contracts.window import keys_ended, last_key_ended, window_of
 from lakehouse.ops.incidents import Incident
 
 CATCH_UP_TAG = "lakehouse/catch_up"
-PARTITION_TAG = "dagster/partition"
 CATCH_UP_SECONDS = 30
 LIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -55,9 +54,8 @@ def build_catch_up_sensor(contract: PipelineContract, job: Any) -> dg.SensorDefi
         done = instance.get_materialized_partitions(key)
         taken = {
             status: [
-                run.tags[PARTITION_TAG]
+                window_in(run.tags)
                 for run in instance.get_runs(dg.RunsFilter(tags={PIPELINE_TAG: contract.name}, statuses=list(statuses)))
-                if PARTITION_TAG in run.tags
             ]
             for status, statuses in {"live": LIVE, "bad": _ENDED_BADLY}.items()
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lakehouse.components.watching import Watching
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.ops.incidents import Incident
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from lakehouse.lake.speed.run import SpeedSummary
     from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
+    from lakehouse.sources.landing import LandingReport
 
 
-class LakeResource(dg.ConfigurableResource[Any]):
+class LakeResource(Watching, dg.ConfigurableResource[Any]):
     """Reads the settings anew on each call: the embedded stack may have moved to other ports."""
 
     def settings(self) -> Settings:
@@ -101,6 +103,21 @@ class LakeResource(dg.ConfigurableResource[Any]):
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
 
+    def landed(self) -> dict[str, str]:
+        """For each stream with whole files in its landing folder, the files' position."""
+        from lakehouse.contracts.load import load_streams
+        from lakehouse.sources import landing
+
+        settings = self.settings()
+        found = {stream: landing.landed(settings, stream) for stream in load_streams()}
+        return {stream: landing.position(paths) for stream, paths in found.items() if paths}
+
+    def send_landed(self, contract: StreamContract) -> "LandingReport":
+        """Send what is new in the stream's landing folder."""
+        from lakehouse.sources import landing
+
+        return landing.send_landed(self.settings(), contract)
+
     def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
         """Compact and vacuum the stream's tables."""
         from lakehouse.lake import maintenance
@@ -152,6 +169,14 @@ class LakeResource(dg.ConfigurableResource[Any]):
         from lakehouse.lake.batch import run
 
         return run.run_step(pipeline, step, partition, self.settings())
+
+    def nothing_new(self, pipeline: PipelineContract, partition: str) -> str:
+        """Why a run of this window would find nothing; empty when it may find something. Needs no Spark."""
+        from lakehouse.contracts.window import window_of
+        from lakehouse.lake.batch import news
+
+        window = window_of(pipeline.cadence, partition, pipeline.start)
+        return news.nothing_new(pipeline, window, self.settings())
 
     def report_incident(self, incident: Incident) -> list[Exception]:
         """Write an incident down and tell the handlers; returns what failing handlers raised."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
 from lakehouse.components.maintenance import build_maintenance_schedule
+from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
@@ -20,6 +21,7 @@ from lakehouse.components.tables import (
     build_tables,
     silver_key,
     topic_spec,
+    upstream_specs,
 )
 from lakehouse.contracts.model import StreamContract
 
@@ -58,17 +60,20 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     name = f"drain_{contract.name}"
     job = dg.define_asset_job(
         name=name,
-        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract)),
+        # What is unusual is judged hourly, over whole hours; the drain's own checks are about what it brought.
+        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract))
+        - dg.AssetSelection.checks(*unusual_check_keys(contract)),
         description=f"Takes what waits on {contract.topic.name} into bronze and silver, then checks both.",
         executor_def=dg.in_process_executor,
         # Its sensor asks again with an attempt number; Dagster's own retry would be a second opinion.
         tags={STREAM_TAG: contract.name, MODE_TAG: DRAIN, "dagster/max_retries": "0"},
     )
     return dg.Definitions(
-        assets=[topic_spec(contract), build_tables(contract)],
+        assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
         asset_checks=[
             build_bronze_checks(contract),
             build_silver_checks(contract),
+            build_unusual_checks(contract),
             # A warning in the graph when silver has followed a changed contract.
             *dg.build_column_schema_change_checks(assets=[silver_key(contract)]),
         ],

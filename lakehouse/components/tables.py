@@ -24,6 +24,7 @@ from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.model import StreamContract
+from lakehouse.quality.report import profile_markdown
 
 MODE_TAG = "lakehouse/mode"
 STREAM_TAG = "lakehouse/stream"
@@ -61,11 +62,32 @@ def partitions(contract: StreamContract) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=contract.start.isoformat(), timezone="UTC", end_offset=1)
 
 
+def upstream_key(contract: StreamContract, name: str) -> dg.AssetKey:
+    """Key of a system outside that fills the stream's topic."""
+    return dg.AssetKey(["upstream", contract.name, name])
+
+
+def upstream_specs(contract: StreamContract) -> list[dg.AssetSpec]:
+    """The systems outside, one group per family, so that lineage begins where the data do."""
+    return [
+        dg.AssetSpec(
+            key=upstream_key(contract, source.name),
+            description=source.description,
+            group_name=f"upstream_{source.family}",
+            owners=contract.owners,
+            kinds={source.family},
+            tags={"stream": contract.name},
+        )
+        for source in contract.upstream
+    ]
+
+
 def topic_spec(contract: StreamContract) -> dg.AssetSpec:
     """The topic, as an asset that Dagster does not make."""
     topic = contract.topic
     return dg.AssetSpec(
         key=topic_key(contract),
+        deps=[upstream_key(contract, source.name) for source in contract.upstream],
         description=f"Kafka topic `{topic.name}`. {contract.description}",
         group_name="sources",
         owners=contract.owners,
@@ -184,6 +206,7 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
         if layer == "silver":
             metadata |= {"run_rejected": summary.rejected, "rows_outside_partitions": progress.outside}
             metadata |= {"broken_rules": dg.MetadataValue.json(progress.broken)} if progress.broken else {}
+            metadata |= profile_metadata(lake, contract, day) if summary.silver_rows else {}
         context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
     context.log.info(
         "%s %s: %d batches, %d rows to bronze, %d to silver, %d rejected, %.1f s; ended because: %s.",
@@ -218,13 +241,29 @@ def _materialise(
         for report in reports:
             note(silver_key(contract), report.day, report)
             context.add_asset_metadata(
-                _schema_metadata(contract), asset_key=silver_key(contract), partition_key=report.day.isoformat()
+                _schema_metadata(contract) | profile_metadata(lake, contract, report.day),
+                asset_key=silver_key(contract),
+                partition_key=report.day.isoformat(),
             )
 
 
 def _schema_metadata(contract: StreamContract) -> dict[str, Any]:
     """Silver's columns in this event: what a check compares with the event before."""
     return {"dagster/column_schema": silver_schema(contract)}
+
+
+def profile_metadata(lake: LakeResource, contract: StreamContract, day: date) -> dict[str, Any]:
+    """The profile of one event date: a table with plots for people, nulls and medians as numbers that Dagster plots."""
+    columns = lake.profile(contract, [day])
+    if not columns:
+        return {}
+    metadata: dict[str, Any] = {"profile": dg.MetadataValue.md(profile_markdown(columns))}
+    for column in columns:
+        if column.nulls:
+            metadata[f"nulls_{column.name}"] = column.nulls
+        if column.histogram:
+            metadata[f"median_{column.name}"] = column.quantiles[0.5]
+    return metadata
 
 
 def figures(report: Any) -> dict[str, Any]:

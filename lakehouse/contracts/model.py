@@ -8,7 +8,16 @@ import re
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from lakehouse.contracts.change import CHANGED_AT, VERSION_COLUMNS, ChangeSpec, Encoding
 from lakehouse.contracts.sql import sql_problem
@@ -80,10 +89,25 @@ class TopicSpec(_Strict):
     consumer_group: str | None = Field(None, pattern=TOPIC_NAME, description="Whose position lag tools show")
     key_field: str | None = Field(None, description="Field whose value keys the records: equal values keep their order")
 
+    @field_validator("name")
+    @classmethod
+    def _no_folder(cls, name: str) -> str:
+        if name in {".", ".."}:
+            raise ValueError(f"{name!r} is no topic name: Kafka refuses it")
+        return name
+
     @property
     def dlq(self) -> str:
         """Name of the dead-letter topic."""
         return f"{self.name}.dlq"
+
+
+class Upstream(_Strict):
+    """A system outside that fills the topic. `family` is what kind of system it is."""
+
+    name: Name
+    family: Literal["api", "database", "file", "queue", "device", "simulator"]
+    description: str = Field(min_length=3)
 
 
 class FieldSpec(_Strict):
@@ -196,8 +220,8 @@ class Reconciliation(_Strict):
     """A gold table whose totals must equal silver's: group columns (gold: silver SQL) and totals (gold: silver SQL)."""
 
     table: Name
-    by: dict[str, str] = {}
-    totals: dict[str, str] = Field(min_length=1)
+    by: dict[Name, str] = {}
+    totals: dict[Name, str] = Field(min_length=1)
     where: str = "true"
 
 
@@ -207,6 +231,7 @@ class StreamContract(_Strict):
     name: Name
     description: str = Field(min_length=3)
     topic: TopicSpec
+    upstream: list[Upstream] = []
     owners: list[str] = Field(min_length=1)
     start: date = Field(description="First daily partition (UTC): the earliest event date")
     poll: Duration = Field(
@@ -292,6 +317,7 @@ class StreamContract(_Strict):
         names = self.field_names
         problems: list[str] = []
         problems += _duplicates("fields", names)
+        problems += _duplicates("upstream", [source.name for source in self.upstream])
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
         taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
         reserved = [name for name in names if name in taken]

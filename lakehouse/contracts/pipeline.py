@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakehouse.contracts.functions import function_problem
-from lakehouse.contracts.model import Duration, FieldType, Name
+from lakehouse.contracts.model import TOPIC_NAME, Duration, FieldType, Name
 from lakehouse.contracts.sql import query_problem, sql_problem, tables_of
 from lakehouse.contracts.window import Cadence
 
@@ -68,6 +68,7 @@ class ExtractStep(Strict):
     `function` is `module:name`, called with (window, options, settings), returning mappings. `table` is a table of the
     lake such as `silver.sales`, limited to the window by its column `time`. `files` is a path in which {partition},
     {date}, {year}, {month} and {day} are replaced, for CSV with a header or JSON, one object per line.
+    With `topic` the rows of a function pass through that Kafka topic, keyed by the column `topic_key`.
     """
 
     name: Name
@@ -78,6 +79,8 @@ class ExtractStep(Strict):
     time: Name | None = None
     files: str | None = None
     format: Literal["csv", "json"] = "csv"
+    topic: str | None = Field(default=None, pattern=TOPIC_NAME)
+    topic_key: Name | None = None
     columns: dict[Name, FieldType] = {}
     checks: list[Check] = []
 
@@ -92,6 +95,10 @@ class ExtractStep(Strict):
             raise ValueError("needs `columns`: the name and type of each value to take")
         if self.table and self.columns:
             raise ValueError("a table brings its own columns; leave out `columns`")
+        if self.topic and not self.function:
+            raise ValueError("topic: only the rows of a function pass through a topic")
+        if self.topic_key and (not self.topic or self.topic_key not in self.columns):
+            raise ValueError(f"topic_key: needs `topic`, and is one of {', '.join(self.columns)}")
         return self
 
 

@@ -74,6 +74,10 @@ _BROKER_SILENT = ("org.apache.kafka.common.errors.TimeoutException", "Cannot fet
 # What Delta says to the writer that came second; also when both were making the table.
 _LOST_RACE = ("[DELTA_CONCURRENT_", "[DELTA_PROTOCOL_CHANGED", "[DELTA_METADATA_CHANGED", "[DELTA_TABLE_ALREADY_EXISTS")
 
+# Read by the server and by its clients alike.
+TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # noqa: S105 - the name of a variable
+_REFUSED = "UNAUTHENTICATED"
+
 # Names of Kafka's exceptions for a broker that does not let Spark in, or not read or write this topic.
 _ACCESS_DENIED = (
     "TopicAuthorizationException",
@@ -160,7 +164,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
     Raises:
         SparkUnreachableError: the server, or our session on it, is gone.
         BatchConflictError: another writer committed to the same Delta table first; nothing of ours was committed.
-        AccessDeniedError: Kafka does not let Spark read or write a topic.
+        AccessDeniedError: Kafka does not let Spark read or write a topic, or Spark does not let us in.
         DiskFullError: no space was left for what was to be written.
         SetupError: what was to be written may not be written.
         BrokerUnreachableError: the broker did not answer Spark.
@@ -183,6 +187,12 @@ def spark_errors(remote: str = "") -> Iterator[None]:
                 why=next(mark for mark in _ACCESS_DENIED if mark in str(error)),
                 fix="Check KAFKA_SECURITY_PROTOCOL, user, certificates and ACLs (docs/runbooks/ACCESS_DENIED.md).",
             ) from error
+        if _REFUSED in str(error):
+            raise AccessDeniedError(
+                f"Spark{' at ' + shown(remote) if remote else ''} denies access.",
+                why="The server asks for a token, and ours is missing or another one.",
+                fix=f"Set {TOKEN_VARIABLE}, or SPARK_REMOTE=sc://host:port/;token=… (docs/setup_guide.md, Access).",
+            ) from error
         refused = storage_error(error)
         if refused is not None:
             raise refused from error
@@ -195,7 +205,7 @@ def spark_errors(remote: str = "") -> Iterator[None]:
         if not is_connection_loss(error):
             raise
         raise SparkUnreachableError(
-            f"Spark{' at ' + remote if remote else ''} went away in the middle of the work.",
+            f"Spark{' at ' + shown(remote) if remote else ''} went away in the middle of the work.",
             why=_first_line(error),
             fix="What was committed stays. See `lakehouse status`; once Spark is back, run the same command again.",
         ) from error
@@ -238,13 +248,18 @@ def wait_for_port(remote: str, timeout_seconds: float) -> None:
         except OSError as error:
             if time.monotonic() >= deadline:
                 raise SparkUnreachableError(
-                    f"No Spark Connect server answers at {remote}.",
+                    f"No Spark Connect server answers at {shown(remote)}.",
                     why=f"{error.strerror or error} (waited {timeout_seconds:g} s)",
                     fix="Start it: lakehouse up. Or set SPARK_REMOTE to your server.",
                 ) from error
             time.sleep(0.1)
         else:
             return
+
+
+def shown(remote: str) -> str:
+    """The address for people: without its parameters, of which one may be a token."""
+    return remote.partition("/;")[0]
 
 
 def address(remote: str) -> tuple[str, int]:

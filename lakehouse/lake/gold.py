@@ -164,7 +164,7 @@ def building(
         _prepare_work_file(settings, keep=previous is not None and previous.lake_id == lake_id)
         plan = gold_plan.plan_build(
             paths,
-            sorted(load_streams()),
+            gold_plan.gold_streams(gold_dbt.PROJECT, load_streams()),
             previous,
             project=gold_plan.project_fingerprint(gold_dbt.PROJECT, pii_key),
             lake_id=lake_id,

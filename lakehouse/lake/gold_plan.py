@@ -79,6 +79,17 @@ class BuildPlan:
         return json.dumps({name: {key: getattr(pin, key) for key in shown} for name, pin in self.pins.items()})
 
 
+def gold_streams(project: Path, streams: Iterable[str]) -> list[str]:
+    """Those of the streams that the dbt project reads: a change of any other is no reason to build."""
+    import yaml
+
+    named: set[str] = set()
+    for path in (project / "models").rglob("_sources.yml"):
+        for source in yaml.safe_load(path.read_text(encoding="utf-8")).get("sources", []):
+            named |= {table["name"] for table in source["tables"]} if source["name"] == "silver" else set()
+    return sorted(named & set(streams))
+
+
 def plan_build(
     paths: LakePaths,
     streams: Iterable[str],

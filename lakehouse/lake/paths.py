@@ -3,7 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lakehouse.errors import SetupError
 from lakehouse.settings import Settings
+
+# Ends a name in SQL; read as another character by Delta's readers; wildcards of Hadoop's paths.
+_UNFIT = "`%*?[]{}\\"
+_FIRST_PRINTABLE = 32
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,20 @@ class LakePaths:
 
     @classmethod
     def of(cls, settings: Settings) -> "LakePaths":
-        """The paths of the lake that the settings point at."""
-        return cls(str(Path(settings.lake_root).expanduser().absolute()))
+        """The paths of the lake that the settings point at.
+
+        Raises:
+            SetupError: the root has characters that no table can live with.
+        """
+        root = str(Path(settings.lake_root).expanduser().absolute())
+        unfit = sorted({char for char in root if char in _UNFIT or ord(char) < _FIRST_PRINTABLE})
+        if unfit:
+            raise SetupError(
+                f"The lake cannot live in {root!r}: it has {', '.join(map(repr, unfit))} in it.",
+                why="The address stands in SQL and in the names of files of the Delta log.",
+                fix="Set LAKEHOUSE_ROOT to a folder without such characters.",
+            )
+        return cls(root)
 
     def bronze(self, stream: str) -> str:
         """Raw records as they came from Kafka, append-only."""

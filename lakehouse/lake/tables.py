@@ -101,7 +101,7 @@ def create_table(spark: "SparkSession", path: str, columns: str, partitions: lis
     """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
     if table_exists(path):
         return
-    partitioned = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+    partitioned = f"PARTITIONED BY ({', '.join(f'`{name}`' for name in partitions)})" if partitions else ""
     spark.sql(
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta {partitioned} "
         f"TBLPROPERTIES ({properties}, {_KEEP_LOG})"

@@ -37,6 +37,9 @@ DISCARDED = "discarded"
 UNKNOWN_FIELDS = "unknown_fields"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
+_LONGEST_NAME = 255
+# Everything but what Spark writes as %XX in the name of a partition's folder.
+_NOT_ESCAPED = r"""[^\x01-\x1F"#%'*/:=?\\\x7F{\[\]^]"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def rejecting_conditions(contract: StreamContract) -> list[Condition]:
         *_type_conditions(contract),
         *_presence_conditions(contract),
         *_time_conditions(contract),
+        *_partition_conditions(contract),
         *(
             Condition(rule.name, rule.sql, "error", rule.description, rule.tolerance)
             for rule in contract.rules
@@ -161,6 +165,26 @@ def _time_conditions(contract: StreamContract) -> list[Condition]:
                 "error",
                 "The event time is not further back than the contract allows.",
             )
+        )
+    return conditions
+
+
+def _partition_conditions(contract: StreamContract) -> list[Condition]:
+    """A value that names a folder must be able to: else one record would stop every batch that holds it.
+
+    Delta writes an empty text as null, and file systems take names of 255 bytes, in which some characters are written
+    as three (`%2F`), and no NUL.
+    """
+    conditions = []
+    for column in contract.partition_by:
+        if contract.field(column).type != "string":
+            continue
+        name, room = f"`{column}`", _LONGEST_NAME - len(column) - 1
+        bytes_of = f"octet_length({name})"
+        escaped = f"{bytes_of} + 2 * length(regexp_replace({name}, {quote(_NOT_ESCAPED)}, ''))"
+        holds = f"({name} != '' AND locate(char(0), {name}) = 0 AND ({bytes_of} <= {room // 3} OR {escaped} <= {room}))"
+        conditions.append(
+            Condition(f"{column}_partition", holds, "error", f"{column} can name a folder: not empty, not too long.")
         )
     return conditions
 

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow, pytest.mar
 DRAINS, BATCHES, ROWS = 10, 50, 20
 # Spark keeps what it knows of its last thousand jobs and queries; until these are full, memory grows by right.
 WARM = 4
+_MOST_COLLECTIONS = 8
 _HEAP = re.compile(r"(?:PSYoungGen|ParOldGen)\s+total \d+K, used (\d+)K")
 _METASPACE = re.compile(r"Metaspace\s+used (\d+)K")
 
@@ -62,13 +63,22 @@ def measured(settings: Settings, jcmd: Path) -> Footprint:
             [str(jcmd), str(pid), command], capture_output=True, text=True, check=True, timeout=120
         ).stdout
 
-    ask("GC.run")
+    def collected() -> int:
+        ask("GC.run")
+        return sum(int(used) for used in _HEAP.findall(ask("GC.heap_info"))) >> 10
+
+    # A first collection tells Spark what nobody holds any more; only then it lets go of the rows behind it.
+    rest = collected()
+    for _ in range(_MOST_COLLECTIONS):
+        before, rest = rest, collected()
+        if rest > before - 2:
+            break
     heap = ask("GC.heap_info")
     metaspace = _METASPACE.search(heap)
     assert metaspace is not None, heap
     spark, worker = psutil.Process(pid), psutil.Process()
     return Footprint(
-        spark_heap=sum(int(used) for used in _HEAP.findall(heap)) >> 10,
+        spark_heap=rest,
         spark_metaspace=int(metaspace[1]) >> 10,
         spark_rss=spark.memory_info().rss >> 20,
         spark_threads=spark.num_threads(),

@@ -17,6 +17,7 @@ from lakehouse.contracts.model import StreamContract, TopicSpec
 from lakehouse.defs.gold.automation import gold_condition
 from lakehouse.errors import TopicRecreatedError
 from lakehouse.settings import Settings
+from lakehouse_tests.integration.kafka.secured import CANARY
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 TODAY = datetime.now(tz=UTC).date().isoformat()
@@ -78,8 +79,10 @@ def tick(instance: dg.DagsterInstance, contract: StreamContract, lake: LakeResou
 
 
 def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
-    instance: dg.DagsterInstance, settings: Settings, contract: StreamContract
+    instance: dg.DagsterInstance, settings: Settings, contract: StreamContract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A broker without passwords never asks for it; what the run writes down of its settings would show it.
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", CANARY)
     lake = LakeResource()
     assert isinstance(tick(instance, contract, lake), dg.SkipReason), "an empty topic is no work"
     send(settings, contract, good=190, bad=10)
@@ -114,6 +117,11 @@ def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
     )
     (closing,) = backfilled.asset_materializations_for_node("load_sales")
     assert closing.metadata["rows"].value == 190, "recomputed from bronze it is the same"
+
+    for run in instance.get_runs():
+        stored = [dg.serialize_value(run), *(dg.serialize_value(entry) for entry in instance.all_logs(run.run_id))]
+        assert len(stored) > 1
+        assert not any(CANARY in text for text in stored), "config, tags, events"
 
 
 def test_too_many_rejects_block_gold_until_the_data_are_sound(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lakehouse.contracts.load import load_streams
+from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.errors import SetupError
 from lakehouse.settings import PROJECT_ROOT, load_settings
 
@@ -52,20 +53,35 @@ def test_loading_does_not_import_clients_that_only_runs_need(definitions: dg.Def
     assert process.stdout.strip() == "[]"
 
 
+OWN = {"data_quality_alerts", "system_metrics"}
+"""Streams about the system itself: they are watched, and no mart is made of them."""
+
+
 def test_every_stream_reaches_gold(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for stream, contract in load_streams().items():
         topic = dg.AssetKey(["kafka", contract.topic.name])
         assert graph.get(dg.AssetKey(["bronze", stream])).parent_keys == {topic}
         assert graph.get(dg.AssetKey(["silver", stream])).parent_keys == {dg.AssetKey(["bronze", stream])}
-        assert graph.get(dg.AssetKey(["silver", stream])).child_keys, f"nothing reads silver.{stream}"
+        readers = {key.path[0] for key in graph.get(dg.AssetKey(["silver", stream])).child_keys}
+        assert "quality" in readers
+        assert stream in OWN or readers - {"quality"}, f"nothing reads silver.{stream}"
 
 
-def test_every_sensor_is_on_from_the_start(definitions: dg.Definitions) -> None:
+def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(definitions: dg.Definitions) -> None:
     sensors = definitions.get_repository_def().sensor_defs
-    automation = {"dbt_automation", "speed_automation"}
-    assert {f"{stream}_arrivals" for stream in load_streams()} | automation == {s.name for s in sensors}
-    assert all(sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in sensors)
+    assert {f"{stream}_arrivals" for stream in load_streams()} | {
+        "dbt_automation",
+        "speed_automation",
+        "failed_runs",
+        "check_results",
+        "pipeline_failures",
+    } <= {sensor.name for sensor in sensors}
+    off = {sensor.name for sensor in sensors if sensor.default_status != dg.DefaultSensorStatus.RUNNING}
+    pipelines = load_pipelines().values()
+    catching_up = {f"{pipeline.name}_catch_up" for pipeline in pipelines if pipeline.catchup}
+    waiting = {f"wait_for_{pipeline.wait_for.pipeline}" for pipeline in pipelines if pipeline.wait_for}
+    assert off == catching_up | waiting
 
 
 def test_every_table_has_an_owner_a_description_and_kinds(definitions: dg.Definitions) -> None:

@@ -11,9 +11,14 @@ from lakehouse.contracts.load import load_streams
 @dg.definitions
 def gold() -> dg.Definitions:
     """Gold's definitions; loading fails with the fix when dbt's manifest is missing."""
-    from lakehouse.defs.gold.assets import build_gold_assets, require_manifest
+    from lakehouse.defs.gold.assets import DBT_PROJECT, build_gold_assets, require_manifest
+    from lakehouse.lake.gold_plan import gold_streams
 
-    tables = [dg.AssetKey([layer, stream]) for stream in load_streams() for layer in ("bronze", "silver")]
+    tables = [
+        dg.AssetKey([layer, stream])
+        for stream in gold_streams(DBT_PROJECT, load_streams())
+        for layer in ("bronze", "silver")
+    ]
     assets = build_gold_assets(tables, require_manifest())
     selection = dg.AssetSelection.assets(assets)
     return dg.Definitions(

@@ -2,10 +2,19 @@
 
 import dagster as dg
 
+from lakehouse.components.exports import build_export_defs
 from lakehouse.components.maintenance import build_events_maintenance_schedule
+from lakehouse.components.monitoring import build_monitoring_defs
+from lakehouse.contracts.load import load_streams
+
+_EXPORTED = ("sales_daily", "retail_daily")
 
 
 @dg.definitions
 def operations() -> dg.Definitions:
-    """The nightly maintenance of the table of facts."""
-    return dg.Definitions(schedules=[build_events_maintenance_schedule()])
+    """The nightly maintenance of the table of facts, monitoring with its alerts, and the daily export."""
+    return dg.Definitions.merge(
+        dg.Definitions(schedules=[build_events_maintenance_schedule()]),
+        build_monitoring_defs(load_streams()),
+        build_export_defs([dg.AssetKey(["gold", name]) for name in _EXPORTED]),
+    )

@@ -15,15 +15,17 @@ from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
 from lakehouse.engine.embedded.kafka import LOG4J
 from lakehouse.engine.embedded.ports import LOOPBACK
 from lakehouse.engine.embedded.service import ServiceSpec
-from lakehouse.engine.spark import SESSION_CONF
+from lakehouse.engine.spark import SESSION_CONF, TOKEN_VARIABLE
 from lakehouse.settings import Settings
 
 NAME = "spark"
 TITLE = "Spark 4.0"
 MAIN_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
-# A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and end the server over it.
-AVRO_LIMITS = [f"-Dorg.apache.avro.limits.{kind}.maxLength={64 * 1024 * 1024}" for kind in ("string", "bytes")]
+# A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and fail the batch over it for ever.
+AVRO_LIMITS = [
+    f"-Dorg.apache.avro.limits.{kind}.maxLength={16 * 1024 * 1024}" for kind in ("string", "bytes", "collectionItems")
+]
 
 # Warnings that say nothing about our tables: every stack prints them at each start.
 QUIET = """\
@@ -97,7 +99,8 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             "TZ": "UTC",
         },
         port=port,
-        url=f"sc://{LOOPBACK}:{port}",
+        # With a token Spark's clients demand TLS of every host but one of this name.
+        url=f"sc://{'localhost' if os.environ.get(TOKEN_VARIABLE) else LOOPBACK}:{port}",
         log=str(log),
         output=str(settings.home / "logs" / "spark.out"),
         endpoint="SPARK_REMOTE",

@@ -13,6 +13,7 @@ from lakehouse.contracts.pipeline import BROKEN_COLUMN, PARTITION_COLUMN, Check,
 from lakehouse.contracts.sql import bind
 from lakehouse.contracts.window import Window
 from lakehouse.errors import SchemaIncompatibleError, SourceMissingError
+from lakehouse.lake.batch.topic import through_topic
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import Condition, broken_names, quote
 from lakehouse.settings import Settings
@@ -101,6 +102,9 @@ class Frames:
             self.window, dict(step.options), self._settings
         )
         # As text, cast afterwards: one bad value becomes one rejected row, not a failed run.
+        if step.topic is not None:
+            texts = ({name: _text(row.get(name)) for name in step.columns} for row in found)
+            return through_topic(texts, step, self.window, self._settings, self._spark)
         rows = [[_text(row.get(name)) for name in step.columns] for row in found]
         return self._spark.createDataFrame(rows, ", ".join(f"`{name}` string" for name in step.columns))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import FieldSpec, StreamContract
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.quality.measure import is_live
 from lakehouse.lake.quality.store import Statistic, read_rows, write_statistics
 from lakehouse.quality.profile import is_number, public_fields
 
@@ -54,7 +55,7 @@ def collect(contract: StreamContract, paths: LakePaths, *, now: datetime) -> int
         since = max(now - LOOKBACK, datetime(contract.start.year, contract.start.month, contract.start.day, tzinfo=UTC))
         duck.execute(
             f'create temp view silver_rows as select *, "{contract.event_time}" as _moment '  # noqa: S608 - own names
-            f"from delta_scan({literal(silver)}) where event_date >= DATE '{since.date()}'"
+            f"from delta_scan({literal(silver)}) where event_date >= DATE '{since.date()}' and {is_live(contract)}"
         )
         grain = _grain(duck)
         last = grain.floor(now - contract.freshness.warn) - grain.length

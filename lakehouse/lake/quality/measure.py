@@ -73,7 +73,7 @@ def _silver(
     rows, on_time, *missing = _one(
         duck,
         f'select count(*), count_if(epoch(_ingested_at) - epoch("{contract.event_time}") <= {late}), '  # noqa: S608 - our own names
-        f"{', '.join(nulls)} from delta_scan(?) where {on_days('event_date', days)}",
+        f"{', '.join(nulls)} from delta_scan(?) where {on_days('event_date', days)} and {is_live(contract)}",
         path,
     )
     by_field = {name: int(count) for name, count in zip(contract.field_names, missing, strict=True) if count}
@@ -131,6 +131,11 @@ def _share(
 
 def _seconds(contract: StreamContract) -> float:
     return contract.freshness.warn.total_seconds()
+
+
+def is_live(contract: StreamContract) -> str:
+    """DuckDB SQL for "this row of silver is there": a `cdc` stream keeps what was deleted as a mark."""
+    return "not _deleted" if contract.is_cdc else "true"
 
 
 def on_days(column: str, days: Iterable[date] | None) -> str:

@@ -5,7 +5,7 @@ from datetime import date
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.quality.measure import on_days
+from lakehouse.lake.quality.measure import is_live, on_days
 from lakehouse.quality.profile import (
     ColumnProfile,
     binned,
@@ -31,7 +31,7 @@ def profile(contract: StreamContract, settings: Settings, days: list[date] | Non
         return []
     from lakehouse.lake.gold_plan import delta_connection, literal
 
-    source = f"delta_scan({literal(path)}) where {on_days('event_date', days)}"
+    source = f"delta_scan({literal(path)}) where {on_days('event_date', days)} and {is_live(contract)}"
     fields = public_fields(contract)
     with delta_connection() as duck:
         # A view, not a copy: the days may be larger than the memory, and only the columns asked for are read.

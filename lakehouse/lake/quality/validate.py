@@ -17,6 +17,7 @@ from lakehouse.lake.tables import BRONZE_COLUMNS, silver_types
 from lakehouse.quality.results import CheckResult, Severity
 from lakehouse.quality.rules import date_list, is_required
 from lakehouse.settings import Settings
+from lakehouse.transforms.events import current_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -119,11 +120,12 @@ def _rows(silver: "DataFrame", contract: StreamContract, days: list[date] | None
         if is_required(contract, field)
     }
     conditions |= {rule.name: (f"coalesce({rule.sql}, false)", _OF_RULE[rule.severity]) for rule in contract.rules}
-    looked_at = silver if days is None else silver.where(f"event_date IN ({date_list(days)})" if days else "false")
+    live = current_rows(silver, contract)
+    looked_at = live if days is None else live.where(f"event_date IN ({date_list(days)})" if days else "false")
     counts = [f"count_if(NOT ({holds})) AS `{name}`" for name, (holds, _) in conditions.items()]
     row = looked_at.selectExpr("count(*) AS _rows", *counts).collect()[0]
-    keys = ", ".join(f"`{name}`" for name in contract.key)
-    twice = looked_at.selectExpr(f"count(*) - count(DISTINCT event_date, {keys}) AS n").collect()[0]["n"]
+    keys = ", ".join(f"`{name}`" for name in contract.identity)
+    twice = looked_at.selectExpr(f"count(*) - count(DISTINCT {keys}) AS n").collect()[0]["n"]
     table = f"silver.{contract.name}"
     results = [
         CheckResult(
@@ -150,7 +152,7 @@ def _rows(silver: "DataFrame", contract: StreamContract, days: list[date] | None
         broken=twice,
         observed=float(twice),
         high=0.0,
-        message=f"{twice:,} rows repeat a key ({', '.join(contract.key)}) of their event date.",
+        message=f"{twice:,} rows repeat a key ({', '.join(contract.identity)}).",
     )
     return [*results, unique]
 

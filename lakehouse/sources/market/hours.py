@@ -7,8 +7,10 @@ daylight saving; it rests on 25 December and 1 January of New York.
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from lakehouse.contracts.window import Window
 from lakehouse.sources.market.tick import is_forex
 
+_ANY_FOREX = "EUR/USD"
 _NEW_YORK = "America/New_York"
 _CLOSING_HOUR = 17
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
@@ -28,6 +30,14 @@ def was_open(symbol: str, start: datetime, end: datetime) -> bool:
             return True
         moment = min(_next_hour(moment), end)
     return False
+
+
+def forex_gate(window: Window) -> str | None:
+    """Why a window of a currency pipeline needs no run; None when forex was open in it."""
+    if was_open(_ANY_FOREX, window.start, window.end):
+        return None
+    opening = next_opening(_ANY_FOREX, window.end)
+    return f"the forex market is closed; it opens at {opening:%Y-%m-%d %H:%M} UTC."
 
 
 def next_opening(symbol: str, after: datetime) -> datetime:

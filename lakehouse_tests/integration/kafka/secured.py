@@ -11,7 +11,9 @@ from lakehouse.engine.embedded import java, kafka, ports
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.integration.kafka.certificates import Authority
 
-USER, PASSWORD = "ada", 'canary "7f3a" \\ 9c'
+# However it is escaped on its way (JSON, JAAS), the canary in it stays as it is.
+CANARY = "canary7f3aQx81LmZk"
+USER, PASSWORD = "ada", f'a "{CANARY}" \\ 9c'
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,21 @@
 """TLS, passwords and ACLs on a real broker: the whole path works with them, and refusals are typed and final."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Exit
 
+from lakehouse.cli.produce import sales as produce_sales
 from lakehouse.errors import AccessDeniedError
 from lakehouse.kafka.offsets import read_topic_state
 from lakehouse.lake.drain import drain
 from lakehouse.lake.verify import verify
-from lakehouse.settings import Settings
+from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse_tests.integration.kafka.certificates import Authority
-from lakehouse_tests.integration.kafka.secured import PASSWORD, SecuredBroker, secured_broker
+from lakehouse_tests.integration.kafka.secured import CANARY, PASSWORD, USER, SecuredBroker, secured_broker
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -55,7 +58,7 @@ def permit(broker: SecuredBroker, user: str) -> None:
     allow(broker, user, "GROUP", "lakehouse-", "READ", "DESCRIBE")
 
 
-def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, settings: Settings) -> None:
+def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, stack: Settings, settings: Settings) -> None:
     contract = sales_on(broker.as_admin(), "safe_password")
     mine = broker.with_password()
     with pytest.raises(AccessDeniedError):
@@ -77,10 +80,12 @@ def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, setting
     drain(contract, mine, budget_seconds=240, idle_seconds=0)
     assert verify(mine, [contract]).proofs[0].bronze == sent + 1
 
-    written = [path for path in Path(settings.home).rglob("*") if path.is_file()]
+    # The lake with ops/events, the state folder, and what Spark logged of plans and refusals.
+    kept = [*Path(settings.home).rglob("*"), *(stack.home / "logs").iterdir()]
+    written = [path for path in kept if path.is_file()]
     assert any("_delta_log" in str(path) for path in written)
-    secret = PASSWORD[:12].encode()
-    assert [path for path in written if secret in path.read_bytes()] == []
+    assert any(path.name == "spark.log" and path.stat().st_size for path in written)
+    assert [path for path in written if CANARY.encode() in path.read_bytes()] == []
 
 
 def test_a_stream_over_mutual_tls(broker: SecuredBroker, settings: Settings) -> None:
@@ -102,3 +107,25 @@ def test_a_wrong_password_or_authority_is_a_refusal_not_an_outage(broker: Secure
     stranger = Authority(tmp_path, "stranger")
     with pytest.raises(AccessDeniedError, match=r"[Cc]ertificate|SSL"):
         read_topic_state(broker.with_certificate(stranger.certificate), "safe_refused", timeout_seconds=5)
+
+
+def test_the_msk_section_of_a_producer_file_is_let_in(
+    broker: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = sales_on(broker.as_admin(), "safe_msk")
+    permit(broker, USER)
+    for name, value in (("BOOTSTRAP_SERVERS", broker.sasl), ("USERNAME", USER), ("PASSWORD", PASSWORD)):
+        monkeypatch.setenv(f"MSK_{name}", value)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    section = json.loads((PROJECT_ROOT / "infra" / "kafka" / "producer_config.json").read_text(encoding="utf-8"))["msk"]
+    section["producer"] |= {"sasl.mechanism": "PLAIN", "ssl.ca.location": str(broker.authority)}
+    file = tmp_path / "producer.json"
+    file.write_text(json.dumps({"msk": section}), encoding="utf-8")
+    with pytest.raises(Exit) as ended:
+        produce_sales(config=file, section="msk", topic=contract.topic.name, count=40, burst=True, seed=1)
+    assert ended.value.exit_code == 0
+    assert sum(read_topic_state(broker.as_admin(), contract.topic.name).end.values()) == 40
+    section["producer"]["sasl.password"] = "wrong"
+    file.write_text(json.dumps({"msk": section}), encoding="utf-8")
+    with pytest.raises(AccessDeniedError):
+        produce_sales(config=file, section="msk", topic=contract.topic.name, count=1, seed=1)

@@ -10,18 +10,20 @@ import pytest
 from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
 from lakehouse.errors import ForeignLakeError, QualityStopError
 from lakehouse.kafka.client import client_config
+from lakehouse.lake import maintenance_plan
 from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.bronze import today
 from lakehouse.lake.bronze_day import verify_bronze_day
 from lakehouse.lake.checks import evaluate_rules
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import merged_through
+from lakehouse.lake.maintenance import maintain_stream
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.progress import backlog
 from lakehouse.lake.reports import BatchReport, DrainSummary
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.streams import encode, sale, sales_on, send
+from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 Topic = Callable[[str], str]
@@ -143,15 +145,26 @@ def test_a_broken_fail_rule_stops_silver_and_not_bronze(settings: Settings, topi
     assert (summary.bronze_rows, summary.silver_rows) == (0, 3)
 
 
-def test_a_new_field_is_added_and_old_rows_keep_a_null(settings: Settings, topic_name: Topic) -> None:
+def test_a_new_field_is_added_and_survives_a_compaction_of_old_and_new_files(
+    settings: Settings, topic_name: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     contract = sales_on(settings, topic_name("sales"))
-    send(settings, contract.topic.name, [encode(sale(1))])
+    send(settings, contract.topic.name, [encode(sale(1, category="Books"))])
     run(contract, settings)
+    silver = LakePaths.of(settings).silver(contract.name)
+    columns = ", ".join([*contract.field_names, "event_date", "_batch", "_offset"])
+    old = rows_of(silver, columns)
     added = FieldSpec(name="loyalty", type="integer", description="Points.", nullable=True)
     wider = contract.model_copy(update={"fields": [*contract.fields, added]})
-    send(settings, contract.topic.name, [encode(sale(2, loyalty=7))])
+    send(settings, contract.topic.name, [encode(sale(2, category="Books", loyalty=7))])
     summary, _ = run(wider, settings)
     assert summary.silver_rows == 1
+    monkeypatch.setattr(maintenance_plan, "ENOUGH_SMALL", 2)
+    assert {report.layer for report in maintain_stream(wider, settings) if report.compacted} >= {"bronze", "silver"}
+    assert [row for row in rows_of(silver, columns) if row in old] == old
+    assert sorted(rows_of(silver, "order_id, loyalty"), key=str) == sorted(
+        [(sale(1)["order_id"], None), (sale(2)["order_id"], 7)], key=str
+    )
     assert verify(settings, [wider]).findings == []
 
 

@@ -55,7 +55,9 @@ def group_position(settings: Settings, group: str, topic: str) -> dict[int, int]
     from confluent_kafka.admin import AdminClient
 
     request = ConsumerGroupTopicPartitions(group)
-    found = AdminClient(client_config(settings)).list_consumer_group_offsets([request])[group].result()
+    # Kept until the answer is there: without its client the future never ends.
+    admin = AdminClient(client_config(settings))
+    found = admin.list_consumer_group_offsets([request])[group].result(timeout=60)
     return {place.partition: place.offset for place in found.topic_partitions if place.topic == topic}
 
 

@@ -114,6 +114,8 @@ def test_missing_gold_names_the_command(home: Path) -> None:
 def test_live_layers_are_reached_by_name(home: Path) -> None:
     for layer, number in (("silver", 3), ("quarantine", 1)):
         write_deltalake(str(home / "lake" / layer / "sales"), pa.table({"n": range(number)}))
+    # A folder that somebody put there is a name, never SQL.
+    write_deltalake(str(home / "lake" / "silver" / 'x" as select 1; --'), pa.table({"n": [1]}))
 
     query = "select (select count(*) from sales) as s, (select count(*) from quarantine.sales) as q"
     result = runner.invoke(app, [query, "--layer", "silver", "--json"])

@@ -36,7 +36,13 @@ def test_every_stream_loads_through_dagster(path: Path) -> None:
     )
     contract = load_contract(path)
     keys = {key.to_user_string() for key in found.resolve_all_asset_keys()}
-    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", f"kafka/{contract.topic.name}"}
+    topic = f"kafka/{contract.topic.name}"
+    upstream = {f"upstream/{contract.name}/{source.name}": f"upstream_{source.family}" for source in contract.upstream}
+    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", topic, *upstream}
+    # Lineage begins at the systems outside, one group per family.
+    graph = found.resolve_asset_graph()
+    parents = graph.get(dg.AssetKey.from_user_string(topic)).parent_keys
+    assert {key.to_user_string(): graph.get(key).group_name for key in parents} == upstream
 
 
 @pytest.mark.parametrize(

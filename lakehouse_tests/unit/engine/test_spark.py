@@ -4,7 +4,9 @@ import socket
 import time
 
 import pytest
+from typer.testing import CliRunner
 
+from lakehouse.cli.config import app as config
 from lakehouse.engine import spark
 from lakehouse.errors import BrokerUnreachableError, SparkUnreachableError
 
@@ -19,6 +21,20 @@ from lakehouse.errors import BrokerUnreachableError, SparkUnreachableError
 )
 def test_address(remote, expected):
     assert spark.address(remote) == expected
+
+
+def test_a_token_is_never_shown(monkeypatch):
+    remote = "sc://127.0.0.1:1/;token=canary"
+    assert spark.shown(remote) == "sc://127.0.0.1:1"
+    with pytest.raises(SparkUnreachableError) as caught:
+        spark.connect(remote, timeout_seconds=0.1)
+    assert "canary" not in f"{caught.value.problem} {caught.value.why} {caught.value.fix}"
+    monkeypatch.setenv("SPARK_REMOTE", remote)
+    for arguments in ([], ["--json"]):
+        result = CliRunner().invoke(config, arguments)
+        assert result.exit_code == 0
+        assert "127.0.0.1:1" in result.stdout
+        assert "canary" not in result.stdout
 
 
 def test_closed_port_fails_in_the_given_time_and_says_what_to_start():

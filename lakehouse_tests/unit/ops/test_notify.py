@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.lake.alarms import covered_rules, tell_people
 from lakehouse.ops.alerts import Alert, evaluate, load_alerts
+from lakehouse.ops.incidents import Incident
 from lakehouse.ops.notify.channels import Channel, configured
 from lakehouse.ops.notify.dispatch import Book, dispatch
 from lakehouse.ops.samples import Sample
@@ -126,3 +128,23 @@ def test_what_is_over_is_resolved_once_and_may_come_back(
 
 def test_without_settings_there_is_no_channel() -> None:
     assert configured(load_settings(), "h") == []
+
+
+def test_late_windows_and_long_runs_reach_people_and_failed_runs_have_their_own_way(
+    mail: Mailbox, web: Posts, tmp_path: Path
+) -> None:
+    settings = load_settings(
+        LAKEHOUSE_HOME=tmp_path, SMTP_HOST="127.0.0.1", SMTP_PORT=mail.port, SLACK_WEBHOOK_URL=f"{web.url}/slack"
+    )
+    for kind in ("upstream_missing", "run_too_long", "run_failed"):
+        tell_people(Incident(kind, "covid_etl", f"{kind}: it", NOW, run_id="1a2b3c4d5e"), settings)  # type: ignore[arg-type]
+    assert [str(message["Subject"]) for _, message in mail.mails] == ["[critical] upstream_missing: it"]
+    assert [document["text"] for document in web.documents("/slack")] == [
+        "[critical] upstream_missing: it", "[warning] run_too_long: it",
+    ]  # fmt: skip
+
+
+def test_only_what_was_looked_at_can_be_over() -> None:
+    covered = covered_rules(CONFIG, [Sample("cpu_percent", 1), Sample("memory_percent", 1), Sample("disk_percent", 1)])
+    assert set(covered) == {"pipeline_failure", "high_latency", "data_quality", "high_utilisation", "long_run"}
+    assert "consumer_lag" in covered_rules(CONFIG, [Sample("consumer_lag_rows", 0)])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import SettingsError, UsageError
+from lakehouse.kafka.client import client_config
 from lakehouse.settings import PROJECT_ROOT
 from lakehouse.sources.config import resolve, translate_properties
 
@@ -88,6 +89,21 @@ def test_the_sample_file_works_and_keeps_no_secret(monkeypatch: pytest.MonkeyPat
     assert options.client["bootstrap.servers"] == "MSK_BOOTSTRAP_SERVERS:9096"
     assert options.client["sasl.password"] == "MSK_PASSWORD:9096"
     assert options.client["security.protocol"] == "SASL_SSL"
+    # Every client of the run is let in, not the producer alone.
+    assert client_config(options.settings)["sasl.password"] == "MSK_PASSWORD:9096"
+    assert client_config(options.settings)["sasl.mechanism"] == "SCRAM-SHA-512"
+    compat = resolve(config=SAMPLE, section="compat").client
+    assert compat.items() >= {
+        "acks": "all", "retries": 3, "max.in.flight.requests.per.connection": 5, "compression.type": "snappy",
+        "batch.size": 16384, "linger.ms": 10, "queue.buffering.max.kbytes": 32768,
+    }.items()  # fmt: skip
+
+
+def test_a_password_in_the_environment_wins_over_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MSK_BOOTSTRAP_SERVERS", "MSK_USERNAME", "MSK_PASSWORD"):
+        monkeypatch.setenv(name, f"{name}:9096")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "mine")
+    assert resolve(config=SAMPLE, section="msk").client["sasl.password"] == "mine"
 
 
 def test_yaml_is_read_as_well(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""The daily export of gold's key figures as an asset with its schedule. Here: assembly. Not here: `lake.exports`."""
+
+from typing import Any
+
+import dagster as dg
+
+from lakehouse.components.failures import typed_failures
+from lakehouse.components.resources import LakeResource
+
+KEY = dg.AssetKey(["exports", "daily_figures"])
+
+
+def build_export_defs(marts: list[dg.AssetKey]) -> dg.Definitions:
+    """Asset `exports/daily_figures`, daily at 06:30 UTC."""
+
+    @dg.asset(
+        key=KEY, deps=marts, group_name="serving", owners=["team:data-engineering"], kinds={"parquet", "csv"},
+        description="Dated Parquet and CSV files of gold's daily tables, for tools that read files.",
+    )  # fmt: skip
+    def daily_figures(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        with typed_failures(context):
+            made = lake.export_gold()
+        return dg.MaterializeResult(
+            metadata={
+                "folder": dg.MetadataValue.path(str(made.folder)),
+                **{f"rows_{table}": rows for table, rows in made.rows.items()},
+            }
+        )
+
+    job = dg.define_asset_job(
+        "export_daily_figures", selection=dg.AssetSelection.assets(KEY), executor_def=dg.in_process_executor
+    )
+    return dg.Definitions(
+        assets=[daily_figures],
+        jobs=[job],
+        schedules=[
+            dg.ScheduleDefinition(
+                name="daily_export",
+                job=job,
+                cron_schedule="30 6 * * *",
+                execution_timezone="UTC",
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description="Every morning: dated files of gold's daily tables.",
+            )
+        ],
+    )
