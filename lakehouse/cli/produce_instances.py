@@ -11,10 +11,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import click
 import typer
 
 from lakehouse.cli.console import out, print_json
@@ -24,14 +24,25 @@ from lakehouse.sources.producer import stop_on_signals
 _POLL_SECONDS = 0.1
 
 
-def produce_with_instances(instances: int, *, count: int | None, seed: int, as_json: bool) -> NoReturn:
-    """Run the command that is being run so many times at once, print one summary and end.
+def produce_with_instances(
+    instances: int, options: Mapping[str, object], *, count: int | None, seed: int, as_json: bool
+) -> NoReturn:
+    """Run the command so many times at once, print one summary and end.
+
+    Args:
+        instances: How many.
+        options: By their names on the command line; None and False were not given, True is a flag.
+        count: Events of all together.
+        seed: Of the first.
+        as_json: How the summary is printed.
 
     Raises:
         typer.Exit: with the worst of their exit codes.
     """
-    context = click.get_current_context()
-    given = [word for name in context.params for word in _given(context, name)]
+    given: list[str] = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            given += [name] if value is True else [name, str(value)]
     result, code = run_instances(given, instances=instances, count=count, seed=seed)
     if as_json:
         print_json(result)
@@ -87,17 +98,6 @@ def run_instances(arguments: list[str], *, instances: int, count: int | None, se
         "seed": seed,
     }
     return result, _worst(codes)
-
-
-def _given(context: click.Context, name: str) -> list[str]:
-    """An option as it was given on the command line, for another process; nothing for defaults and our own."""
-    if name in {"instances", "count", "seed", "as_json"}:
-        return []
-    if context.get_parameter_source(name) != click.core.ParameterSource.COMMANDLINE:
-        return []
-    option = next(parameter for parameter in context.command.params if parameter.name == name).opts[0]
-    value = context.params[name]
-    return [option] if value is True else [option, str(value)]
 
 
 def _worst(codes: set[int]) -> int:

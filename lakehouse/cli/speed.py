@@ -7,18 +7,29 @@ import dataclasses
 
 import typer
 
-from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.console import err, out, print_json, print_table
+from lakehouse.errors import EXIT_UNHEALTHY
 from lakehouse.settings import load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def speed(as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout.")) -> None:
+def speed(
+    check: bool = typer.Option(False, "--check", help="Compute every table once more and compare; write nothing."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+) -> None:
     """Take silver's new user events into windows, sessions and the real-time views. A second run does nothing.
 
-    Example: lakehouse speed
+    With --check the exit code is 10 when a table is not what silver makes of it.
+
+    Examples:
+      lakehouse speed
+      lakehouse speed --check
     """
+    if check:
+        _check(as_json=as_json)
+        return
     from lakehouse.lake.batch_views import record_of
     from lakehouse.lake.paths import LakePaths
     from lakehouse.lake.speed.run import advance
@@ -43,3 +54,17 @@ def speed(as_json: bool = typer.Option(False, "--json", help="One JSON object on
         )
     if not done.steps:
         out.print("The speed layer is up to date.")
+
+
+def _check(*, as_json: bool) -> None:
+    from lakehouse.lake.speed.proof import prove
+
+    with err.status("Computing every table once more …"):
+        proofs = prove(load_settings())
+    if as_json:
+        print_json([{**dataclasses.asdict(proof), "holds": proof.holds} for proof in proofs])
+    else:
+        columns = ["table", "through", "rows", "late", "missing", "unexpected"]
+        print_table("", columns, [[getattr(proof, name) for name in columns] for proof in proofs])
+    if not all(proof.holds for proof in proofs):
+        raise typer.Exit(EXIT_UNHEALTHY)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 TABLE_ROWS = 1000
+# Where a layer's tables lie, when not in the folder of its name.
+_FOLDERS = {"batch": "batch-views"}
 
 
 class Output(StrEnum):
@@ -42,6 +44,9 @@ class Layer(StrEnum):
     silver = "silver"
     bronze = "bronze"
     quarantine = "quarantine"
+    history = "history"
+    speed = "speed"
+    batch = "batch"
     ops = "ops"
     quality = "quality"
 
@@ -53,7 +58,10 @@ def sql(
     output: Annotated[Output, typer.Option("--output", "-o", help="Form of the answer.")] = Output.table,
     as_json: bool = typer.Option(False, "--json", help="Same as --output json."),
     layer: Annotated[
-        Layer, typer.Option(help="gold, or the live Delta tables: silver, bronze, quarantine, ops, quality.")
+        Layer,
+        typer.Option(
+            help="gold, or live Delta tables: silver, bronze, quarantine, history, speed, batch, ops, quality."
+        ),
     ] = Layer.gold,
 ) -> None:
     """Query gold, read-only. Without a query: an interactive prompt.
@@ -119,9 +127,9 @@ def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
     from lakehouse.lake.paths import LakePaths, table_exists
 
     root = Path(LakePaths.of(settings).root)
-    for layer in ("bronze", "silver", "quarantine", "ops", "quality"):
+    for layer in ("bronze", "silver", "quarantine", "history", "speed", "batch", "ops", "quality"):
         connection.execute(f"create schema {layer}")
-        for folder in sorted((root / layer).glob("*")):
+        for folder in sorted((root / _FOLDERS.get(layer, layer)).glob("*")):
             if table_exists(str(folder)):
                 name = folder.name.replace('"', '""')
                 connection.execute(f"create view {layer}.\"{name}\" as from delta_scan('{_quoted(folder)}')")

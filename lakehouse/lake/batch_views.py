@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
+from pathlib import Path
 
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.lake.conflicts import again_after_conflict
@@ -36,7 +37,7 @@ COLUMNS = {
 }
 # A day counts as complete two hours after its end: at 02:00 UTC, when the nightly run computes it.
 SETTLES_AFTER = timedelta(hours=2)
-_KIND = "batch"
+KIND = "batch"
 _LOCK_SECONDS = 900.0
 
 
@@ -74,6 +75,11 @@ class DailyAggReport:
     boundary: date | None
 
 
+def batch_lock(settings: Settings) -> Path:
+    """The lock of whoever writes the batch view."""
+    return settings.home / "locks" / f"batch-{VIEW}"
+
+
 def is_settled(day: date, now: datetime) -> bool:
     """Whether the day ended long enough ago."""
     return now >= datetime.combine(day + timedelta(days=1), clock(), UTC) + SETTLES_AFTER
@@ -81,7 +87,7 @@ def is_settled(day: date, now: datetime) -> bool:
 
 def record_of(paths: LakePaths) -> BatchRecord | None:
     """The batch view's record; None when it was never built."""
-    commit = last_commit_of(paths.batch_view(VIEW), _KIND)
+    commit = last_commit_of(paths.batch_view(VIEW), KIND)
     if commit is None:
         return None
     known = commit.metadata
@@ -115,7 +121,7 @@ def build_daily_agg(settings: Settings, days: Iterable[date], *, now: datetime |
     """
     require_lake(settings)
     paths = LakePaths.of(settings)
-    with exclusive(settings.home / "locks" / f"batch-{VIEW}", _LOCK_SECONDS):
+    with exclusive(batch_lock(settings), _LOCK_SECONDS):
         report = _build(settings, paths, sorted(set(days)), now or datetime.now(UTC))
     fact = Fact(
         STREAM,
@@ -140,7 +146,7 @@ def _build(settings: Settings, paths: LakePaths, days: list[date], now: datetime
         dates = date_fingerprints(duck, silver, version)
     record = _with(record_of(paths), days, dates, now)
     about = {
-        "kind": _KIND,
+        "kind": KIND,
         "view": VIEW,
         "silver_version": version,
         "first": record.first.isoformat(),
@@ -170,7 +176,7 @@ def _build(settings: Settings, paths: LakePaths, days: list[date], now: datetime
             )
     finally:
         spark.stop()
-    commit = last_commit_of(view, _KIND)
+    commit = last_commit_of(view, KIND)
     if commit is not None:
         settle(view, commit, settings)
     written = int(commit.metrics.get("numOutputRows", 0)) if commit else 0

@@ -58,3 +58,8 @@ def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
 def silver_lock(settings: Settings, stream: str) -> Path:
     """The lock of whoever writes a stream's silver: a merge must not fall between a backfill's read and its commit."""
     return settings.home / "locks" / f"silver-{stream}"
+
+
+def speed_lock(settings: Settings) -> Path:
+    """The lock of whoever writes the speed tables."""
+    return settings.home / "locks" / "speed"

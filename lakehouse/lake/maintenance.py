@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows
-from lakehouse.lake import compaction, gold
+from lakehouse.lake import batch_views, compaction, gold
 from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import read_lake_id, require_lake
 from lakehouse.lake.ledger import commits, last_commit_of, merged_through
-from lakehouse.lake.locks import exclusive, silver_lock
+from lakehouse.lake.locks import exclusive, silver_lock, speed_lock
 from lakehouse.lake.maintenance_plan import crowded_days, hollow_days
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.speed import results as speed
 from lakehouse.lake.table_files import DataFile, TableStats, data_files
 from lakehouse.lake.tables import KEEP_LOG_DAYS
 from lakehouse.lake.vacuum import Removed, require_retention, trim_log, vacuum, vacuum_events
@@ -65,7 +68,10 @@ class TableReport:
 
 
 class _Table(NamedTuple):
-    """A table to maintain: its first partition column, what to hold while it is rewritten, what gold reads of it."""
+    """A table to maintain: its first partition column, what to hold while it is rewritten, what gold reads of it.
+
+    `needed_kind` is the kind of commit whose last one tells the table's own position, for tables made of silver.
+    """
 
     stream: str
     layer: str
@@ -73,6 +79,7 @@ class _Table(NamedTuple):
     column: str = ""
     guard: compaction.Guard = nullcontext
     pinned: int | None = None
+    needed_kind: str = ""
 
 
 Report = Callable[[TableReport], None]
@@ -81,7 +88,7 @@ Report = Callable[[TableReport], None]
 def maintain_stream(
     contract: StreamContract, settings: Settings, *, dry_run: bool = False, report: Report = lambda _: None
 ) -> list[TableReport]:
-    """Maintain bronze, silver and quarantine of one stream, those that exist. Drains may run meanwhile.
+    """Maintain bronze, silver and quarantine of one stream, and what is made of its silver; drains may run meanwhile.
 
     Args:
         contract: The stream.
@@ -100,28 +107,36 @@ def maintain_stream(
         "bronze": (paths.bronze(contract.name), "arrival_date"),
         "silver": (paths.silver(contract.name), next(iter(contract.partition_columns), "")),
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
+        "history": (paths.history(contract.name), ""),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
-    if not present:
+    made = _made_of(contract.name, settings, paths)
+    if not present and not made:
         return []
     if not dry_run:
         require_lake(settings)
     reports = []
     spark = connect(settings.spark_remote)
+
+    def work(table: _Table, needed: Callable[[], int | None]) -> None:
+        done = _maintain(spark, table, settings, dry_run=dry_run)
+        if not dry_run:
+            done = replace(done, log_files=trim_log(table.path, needed(), KEEP_LOG_DAYS))
+            write_facts(paths, [_fact(done)])
+        reports.append(done)
+        report(done)
+
     try:
         for layer, (path, column) in present.items():
             # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
             # appended to, and an append never meets a rewrite.
-            guard = _silver_guard(settings, contract.name) if layer == "silver" else nullcontext
-            pinned = _gold_version(settings, contract.name) if layer == "silver" else None
+            is_merged = layer in ("silver", "history")
+            guard = _guard(silver_lock(settings, contract.name)) if is_merged else nullcontext
+            pinned = _gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
-            done = _maintain(spark, table, settings, dry_run=dry_run)
-            if not dry_run:
-                needed = needed_version(layer, paths, contract.name, pinned)
-                done = replace(done, log_files=trim_log(path, needed, KEEP_LOG_DAYS))
-                write_facts(paths, [_fact(done)])
-            reports.append(done)
-            report(done)
+            work(table, partial(needed_version, layer, paths, contract.name, pinned))
+        for table in made:
+            work(table, partial(_last_version, table.path, table.needed_kind))
     finally:
         spark.stop()
     return reports
@@ -134,32 +149,67 @@ def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport
         UsageError: the retention is too short.
         ForeignLakeError: the state folder belongs to another lake.
     """
+    return _without_spark(_Table("ops", "events", LakePaths.of(settings).events), settings, dry_run=dry_run)
+
+
+def maintain_records(settings: Settings, *, dry_run: bool = False) -> list[TableReport]:
+    """Maintain results and statistics of checks and the audit table, those that exist. Raises as `maintain_events`."""
+    paths = LakePaths.of(settings)
+    tables = [
+        _Table("quality", "results", paths.quality_results),
+        _Table("quality", "statistics", paths.quality_statistics),
+        _Table("ops", "audit", paths.audit),
+    ]
+    done = [_without_spark(table, settings, dry_run=dry_run) for table in tables]
+    return [report for report in done if report is not None]
+
+
+def _without_spark(table: _Table, settings: Settings, *, dry_run: bool) -> TableReport | None:
+    """One of the tables that only delta-rs writes."""
     require_retention(settings.vacuum_hours)
     paths = LakePaths.of(settings)
-    if not table_exists(paths.events):
+    if not table_exists(table.path):
         return None
     began = time.monotonic()
-    files = data_files(paths.events)
+    files = data_files(table.path)
     if dry_run:
         rewritten = compaction.Rewritten(list(crowded_days(files)), [])
     else:
         require_lake(settings)
-        with settled(settings, paths.events):
-            rewritten = compaction.compact_events(paths.events, files)
-    removed = vacuum_events(paths.events, settings.vacuum_hours, dry_run=dry_run)
-    table = _Table("ops", "events", paths.events)
-    after = data_files(paths.events) if rewritten.done and not dry_run else files
+        with settled(settings, table.path):
+            rewritten = compaction.compact_events(table.path, files)
+    removed = vacuum_events(table.path, settings.vacuum_hours, dry_run=dry_run)
+    after = data_files(table.path) if rewritten.done and not dry_run else files
     done = _report(table, files, after, rewritten, compaction.Rewritten([], []), removed, began)
     if not dry_run:
         write_facts(paths, [_fact(done)])
     return done
 
 
+def _made_of(stream: str, settings: Settings, paths: LakePaths) -> list[_Table]:
+    """The tables of the speed and batch layers that this stream's silver becomes, those that exist."""
+    if stream != speed.STREAM:
+        return []
+    tables = [
+        _Table(result.name, "speed", paths.speed(result.name), "day", _guard(speed_lock(settings)), None, speed.KIND)
+        for result in speed.RESULTS
+    ]
+    view = batch_views.VIEW
+    guard = _guard(batch_views.batch_lock(settings))
+    tables.append(_Table(view, "batch", paths.batch_view(view), "date", guard, None, batch_views.KIND))
+    return [table for table in tables if table_exists(table.path)]
+
+
+def _last_version(path: str, kind: str) -> int | None:
+    last = last_commit_of(path, kind)
+    return None if last is None else last.version
+
+
 def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None) -> int | None:
     """The oldest version whose commit somebody needs: the ledger, silver's next step, gold; None when unknown."""
     if layer == "bronze":
         return _first_needed_batch(paths, stream)
-    path = paths.silver(stream) if layer == "silver" else paths.quarantine(stream)
+    path = str(getattr(paths, layer)(stream))
     last = last_commit_of(path, layer)
     if last is None:
         return None
@@ -219,21 +269,21 @@ def _report(
     )
 
 
-def _silver_guard(settings: Settings, stream: str) -> compaction.Guard:
+def _guard(lock: Path) -> compaction.Guard:
     @contextmanager
     def hold() -> Iterator[None]:
-        with exclusive(silver_lock(settings, stream), _LOCK_SECONDS):
+        with exclusive(lock, _LOCK_SECONDS):
             yield
 
     return hold
 
 
-def _gold_version(settings: Settings, stream: str) -> int | None:
-    """The silver version that the published gold was built from, when it was built from this lake."""
+def _gold_version(settings: Settings, layer: str, stream: str) -> int | None:
+    """The version of silver or history that the published gold was built from, when it was built from this lake."""
     build = gold.last_build(settings)
     if build is None or build.lake_id != read_lake_id(LakePaths.of(settings)):
         return None
-    return build.versions.get(stream)
+    return build.versions.get({"silver": stream, "history": f"history/{stream}"}.get(layer, ""))
 
 
 def _fact(report: TableReport) -> Fact:

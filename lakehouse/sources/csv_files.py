@@ -1,5 +1,8 @@
 """CSV files as events: one per row, every value the text that is in the file, with file name and row number.
 
+A wide file, which has a column for each day or currency, can be unpivoted: one event per cell, with `_column` and
+`_value` beside the columns that are kept.
+
 Here: reading and checking files before anything is sent. Not here: sending and resuming (`sources.files`).
 """
 
@@ -15,6 +18,8 @@ from lakehouse.errors import UsageError
 
 FILE_KEY = "_file"
 LINE_KEY = "_line"
+COLUMN_KEY = "_column"
+VALUE_KEY = "_value"
 _HASH_CHUNK_BYTES = 1 << 20
 
 
@@ -25,9 +30,10 @@ class CsvFile:
     Attributes:
         path: Where it is.
         name: How events name it: relative to the folder that was asked for.
-        columns: From its first line.
-        rows: Data rows.
-        sha256: Of its bytes, in hex.
+        columns: Of its events; from its first line, unless it is unpivoted.
+        rows: Events.
+        sha256: Of its bytes, and of `keep`, in hex.
+        keep: Columns that stay when the others are unpivoted; none when it is read row by row.
     """
 
     path: Path
@@ -35,9 +41,10 @@ class CsvFile:
     columns: list[str]
     rows: int
     sha256: str
+    keep: tuple[str, ...] = ()
 
 
-def find_csv(path: Path) -> list[CsvFile]:
+def find_csv(path: Path, keep: tuple[str, ...] = ()) -> list[CsvFile]:
     """The file, or all `*.csv` below the folder in alphabetical order, each read and checked to its end.
 
     Raises:
@@ -48,11 +55,11 @@ def find_csv(path: Path) -> list[CsvFile]:
     root, paths = (path, sorted(path.rglob("*.csv"))) if path.is_dir() else (path.parent, [path])
     if not paths:
         raise UsageError(f"{path} holds no *.csv file.")
-    return [check_csv(file, file.relative_to(root).as_posix()) for file in paths]
+    return [check_csv(file, file.relative_to(root).as_posix(), keep) for file in paths]
 
 
-def check_csv(path: Path, name: str) -> CsvFile:
-    """Read one file to its end. Raises as `find_csv`."""
+def check_csv(path: Path, name: str, keep: tuple[str, ...] = ()) -> CsvFile:
+    """Read one file to its end; with `keep` the other columns are unpivoted. Raises as `find_csv`."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
@@ -64,19 +71,45 @@ def check_csv(path: Path, name: str) -> CsvFile:
     columns: list[str] = []
     for columns, row in _rows(path):  # noqa: B007 - the last columns are the file's columns
         rows += row is not None
-    return CsvFile(path, name, columns, rows, digest.hexdigest())
+    if not keep:
+        return CsvFile(path, name, columns, rows, digest.hexdigest())
+    missing = sorted(set(keep) - set(columns))
+    if missing:
+        raise UsageError(f"{path}:1: there is no column {missing[0]!r} to keep.", fix=f"It has: {', '.join(columns)}.")
+    # Sent whole and sent cell by cell are two different things to have sent.
+    digest.update("\n".join(keep).encode())
+    cells = rows * len(_melted(columns, keep))
+    return CsvFile(path, name, [*keep, COLUMN_KEY, VALUE_KEY], cells, digest.hexdigest(), keep)
 
 
 def events(file: CsvFile, *, after: int = 0) -> Iterator[tuple[int, dict[str, str | int]]]:
-    """Row number (from 1) and event of every row after the given one. Raises as `find_csv`."""
-    number = 0
+    """Number (from 1) and event of every event after the given one. Raises as `find_csv`."""
+    number = line = 0
     for columns, row in _rows(file.path):
         if row is None:
             continue
-        number += 1
-        if number > after:
-            event: dict[str, str | int] = dict(zip(columns, row, strict=True))
-            yield number, event | {FILE_KEY: file.name, LINE_KEY: number}
+        line += 1
+        values = dict(zip(columns, row, strict=True))
+        for cell in _cells(values, columns, file.keep):
+            number += 1
+            if number > after:
+                event: dict[str, str | int] = {**cell, FILE_KEY: file.name, LINE_KEY: line}
+                yield number, event
+
+
+def _cells(values: dict[str, str], columns: list[str], keep: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The row itself, or each of its cells."""
+    if not keep:
+        yield values
+        return
+    kept = {name: values[name] for name in keep}
+    for name in _melted(columns, keep):
+        yield {**kept, COLUMN_KEY: name, VALUE_KEY: values[name]}
+
+
+def _melted(columns: list[str], keep: tuple[str, ...]) -> list[str]:
+    """Columns that become events; a comma at the end of every line makes one without a name, which is none."""
+    return [name for name in columns if name and name not in keep]
 
 
 def to_json(event: dict[str, str | int]) -> bytes:
@@ -120,7 +153,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise UsageError(f"{path}:1: column {twice[0]!r} appears twice.")
-    taken = sorted({FILE_KEY, LINE_KEY} & set(columns))
+    taken = sorted({FILE_KEY, LINE_KEY, COLUMN_KEY, VALUE_KEY} & set(columns))
     if taken:
         raise UsageError(f"{path}:1: column {taken[0]!r} is a name that every event gets by itself.")
 

@@ -25,6 +25,7 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
@@ -32,6 +33,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from lakehouse.components import LakeResource
 from lakehouse.components.pipeline import build_pipeline_defs
 from lakehouse.components.pipeline_assets import step_key
+from lakehouse.components.pipeline_upkeep import end_lost_runs
 from lakehouse.contracts.pipelines import load_pipeline
 from lakehouse.engine.embedded.dagster_ui import INSTANCE_CONFIG
 
@@ -60,7 +62,8 @@ class ProcessLauncher(RunLauncher, ConfigurableClass):
         self._inst_data = inst_data
         self._processes: list[BaseProcess] = []
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__])
+        # What every run imports is imported once, before the fork.
+        self._context.set_forkserver_preload([__name__, "deltalake", "pyspark.sql.connect.session"])
         super().__init__()
 
     @property
@@ -97,6 +100,13 @@ def instance_in(folder: Path) -> Iterator[dg.DagsterInstance]:
     config = yaml.safe_load(INSTANCE_CONFIG.read_text(encoding="utf-8"))
     config["run_launcher"] = {"module": __name__, "class": "ProcessLauncher"}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with opened(folder) as instance:
+        yield instance
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of a folder that `instance_in` has made; waits for its runs at the end."""
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         yield instance
         instance.run_launcher.join()
@@ -121,19 +131,19 @@ def request(instance: dg.DagsterInstance, keys: Sequence[str], title: str = "bac
     return backfill
 
 
-def work_off(instance: dg.DagsterInstance, backfill_id: str, *, seconds: float, until: Callable[[], bool]) -> None:
-    """Let the daemons go round until the condition holds."""
+def work_off(instance: dg.DagsterInstance, *, until: Callable[[], bool]) -> None:
+    """Let the daemons go round until the condition holds: backfill, queue, retries, and the pipelines' upkeep."""
     here = LoadableTargetOrigin(executable_path=sys.executable, module_name=__name__, attribute="defs")
     target = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(here))
     queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
-    deadline = time.monotonic() + seconds
+    retries = EventLogConsumerDaemon(interval_seconds=1)
     with WorkspaceProcessContext(instance, target) as workspace:
         while not until():
-            assert time.monotonic() < deadline, "the backfill did not end in time"
             for error in execute_backfill_iteration(workspace, logging.getLogger("backfill")):
                 assert error is None, error
-            for span in queue.run_iteration(workspace):
+            for span in [*queue.run_iteration(workspace), *retries.run_iteration(workspace)]:
                 assert not hasattr(span, "message"), span
+            end_lost_runs(instance)
             time.sleep(0.1)
 
 

@@ -139,7 +139,7 @@ def _run(
     if isinstance(step, LoadStep) and step.strategy == "merge":
         merge(rows, path, window, step.key, metadata, settings)
     else:
-        overwrite_partition(rows, path, window, metadata)
+        overwrite_partition(rows, path, window, metadata, settings)
     if isinstance(step, LoadStep) and step.checks:
         # What is validated after a load is the table, not what was meant to go into it.
         rows = spark.read.format("delta").load(path).where(f"{PARTITION_COLUMN} = {quote(window.key)}")

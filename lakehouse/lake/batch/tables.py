@@ -4,6 +4,7 @@ Here: creating the table and one commit. Not here: which rows (`lake.batch.frame
 """
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.pipeline import PARTITION_COLUMN
@@ -25,7 +26,9 @@ _OTHER_TYPE = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE_DATATYP
 
 
 @again_after_conflict
-def overwrite_partition(rows: "DataFrame", path: str, window: Window, metadata: dict[str, str]) -> None:
+def overwrite_partition(
+    rows: "DataFrame", path: str, window: Window, metadata: dict[str, str], settings: Settings
+) -> None:
     """Replace the window's rows by these, in one commit; other windows stay, and may be written at the same time.
 
     Raises:
@@ -33,7 +36,7 @@ def overwrite_partition(rows: "DataFrame", path: str, window: Window, metadata: 
         BatchConflictError: other writers kept coming first.
     """
     with spark_errors(), _same_types(path):
-        _create(rows, path, f"PARTITIONED BY ({PARTITION_COLUMN})")
+        _create(rows, path, f"PARTITIONED BY ({PARTITION_COLUMN})", settings)
         (
             _stamped(rows, window)
             .write.format("delta")
@@ -66,7 +69,9 @@ def merge(
             fix="Make the rows unique in a transform step, or add columns to `key`.",
         )
     # Merges of one table touch the same files: waiting costs less than losing the race and merging again.
-    with exclusive(settings.home / "locks" / f"batch-{path.replace('/', '-')[-120:]}", _LOCK_SECONDS):
+    with spark_errors():
+        _create(rows, path, "", settings)
+    with exclusive(_lock(path, settings), _LOCK_SECONDS):
         _merge(rows, path, window, key, metadata)
 
 
@@ -80,7 +85,6 @@ def _merge(rows: "DataFrame", path: str, window: Window, key: list[str], metadat
     }
     on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in key)
     with spark_errors(), _same_types(path):
-        _create(rows, path, "")
         for name, value in conf.items():
             spark.conf.set(name, value)
         try:
@@ -99,9 +103,20 @@ def _stamped(rows: "DataFrame", window: Window) -> "DataFrame":
     return rows.selectExpr("*", f"{quote(window.key)} AS {PARTITION_COLUMN}")
 
 
-def _create(rows: "DataFrame", path: str, partitioned: str) -> None:
+def _create(rows: "DataFrame", path: str, partitioned: str, settings: Settings) -> None:
+    """Make the table once: of two makers at once, Delta would tell the second that the folder is not empty."""
     if table_exists(path):
         return
+    with exclusive(_lock(path, settings), _LOCK_SECONDS):
+        if not table_exists(path):
+            _make(rows, path, partitioned)
+
+
+def _lock(path: str, settings: Settings) -> Path:
+    return settings.home / "locks" / f"batch-{path.replace('/', '-')[-120:]}"
+
+
+def _make(rows: "DataFrame", path: str, partitioned: str) -> None:
     columns = ", ".join(f"`{name}` {kind}" for name, kind in rows.dtypes)
     rows.sparkSession.sql(
         f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}, {PARTITION_COLUMN} string) USING delta {partitioned}"

@@ -1,12 +1,12 @@
 """A soak: rounds of sending, draining and killing on a scratch lake, then the proof over all of it.
 
-Here: the loop and the accounts. Not here: what a round does (`soak.schedule`), where (`soak.scratch`).
+Here: the loop and the accounts. Not here: what a round does (`soak.schedule`), where (`soak.scratch`), its processes
+(`soak.workers`).
 """
 
 import hashlib
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,10 +27,10 @@ from lakehouse.lake.soak.certificate import Certificate, versions
 from lakehouse.lake.soak.feed import Feed
 from lakehouse.lake.soak.schedule import Round, round_of
 from lakehouse.lake.soak.scratch import Scratch, on_scratch, scratch
+from lakehouse.lake.soak.workers import start_worker, wait_for
 from lakehouse.lake.verify import VerifyReport, verify
 from lakehouse.sources.producer import EventSender
 
-_WORKER_SECONDS = 300.0
 _LAST_DRAIN_SECONDS = 1_800.0
 # A soak goes on beyond its time until a worker was killed, but not for ever.
 _MOST_ROUNDS_WITHOUT_A_KILL = 2 * len(DRAIN_POINTS)
@@ -204,14 +204,8 @@ class _Soak:
             workers: list[subprocess.Popen[bytes]] = []
             try:
                 for number, crash_at in enumerate([this.crash_at, ""] if this.rival else [this.crash_at]):
-                    workers.append(self._worker(this, crash_at, Path(folder) / str(number)))
-                for worker in workers:
-                    worker.wait(timeout=_WORKER_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise LakehouseError(
-                    f"Round {this.number}: a worker did not end within {_WORKER_SECONDS:.0f} s.",
-                    fix="Replay it with the command above, on a machine with less load if that was the reason.",
-                ) from error
+                    workers.append(start_worker(this, self._file, self._place, crash_at, Path(folder) / str(number)))
+                wait_for(workers, this, self._contract, self._place.settings)
             finally:
                 # Ctrl-C does not reach them: they are in sessions of their own.
                 for worker in workers:
@@ -228,19 +222,3 @@ class _Soak:
             tally.survived += 1
             return "not reached"
         return f"stopped ({tally.stops[-1] if tally.stops else workers[0].returncode})"
-
-    def _worker(self, this: Round, crash_at: str, errors: Path) -> "subprocess.Popen[bytes]":
-        with errors.open("wb") as stderr:
-            return subprocess.Popen(
-                [sys.executable, "-m", "lakehouse.lake.soak.worker", str(self._file)],
-                env=self._place.environment()
-                | {
-                    "LAKEHOUSE_CRASH_AT": crash_at,
-                    "LAKEHOUSE_MAX_BATCH_ROWS": str(this.batch_rows),
-                    "LAKEHOUSE_DRAIN_BUDGET_SECONDS": str(_WORKER_SECONDS / 2),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )

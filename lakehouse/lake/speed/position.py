@@ -3,13 +3,12 @@
 Here: positions and the decision between going on and starting over. Not here: computing (`lake.speed.writer`).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lakehouse.lake.ledger import commits, last_commit_of
 from lakehouse.lake.paths import table_exists
-
-KIND = "speed"
+from lakehouse.lake.speed.results import KIND
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Position:
         late: Late rows left out so far.
         rebuilt: The last step that computed everything anew.
         writer: Tells this attempt apart from any other with the same number.
-        version: Delta version of the speed table's commit; not part of the metadata.
     """
 
     step: int
@@ -36,13 +34,10 @@ class Position:
     late: int
     rebuilt: int
     writer: str
-    version: int = -1
 
     def to_metadata(self, table: str) -> dict[str, Any]:
         """As it stands in the commit."""
-        known = asdict(self)
-        del known["version"]
-        return {"kind": KIND, "table": table, **known}
+        return {"kind": KIND, "table": table, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,7 @@ def position_of(path: str) -> Position | None:
     commit = last_commit_of(path, KIND)
     if commit is None:
         return None
-    known = {name: commit.metadata[name] for name in Position.__dataclass_fields__ if name != "version"}
-    return Position(**known, version=commit.version)
+    return Position(**{field.name: commit.metadata[field.name] for field in fields(Position)})
 
 
 def next_advance(silver: str, position: Position | None) -> Advance | None:

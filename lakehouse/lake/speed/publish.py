@@ -51,7 +51,7 @@ def publish(paths: LakePaths, store: ViewStore, name: str, *, keep_from: date | 
     if before == after:
         return 0
     since = 0 if replace or before is None else before.step
-    rows = _changes(path, position.version, result, view, since)
+    rows = _changes(path, result, view, since)
     if not store.put(view, rows, before=before, after=after, replace=replace):
         return 0
     if keep_from is not None:
@@ -59,9 +59,8 @@ def publish(paths: LakePaths, store: ViewStore, name: str, *, keep_from: date | 
     return int(rows.num_rows)
 
 
-def _changes(path: str, version: int, result: Result, view: View, since: int) -> "pa.Table":
+def _changes(path: str, result: Result, view: View, since: int) -> "pa.Table":
     condition = f"_step > {since}" + (" and not is_open" if result.mode == "append" else "")
     names = ", ".join(view.columns)
     with delta_connection() as duck:
-        scan = f"delta_scan({literal(path)}, version => {version})"
-        return duck.execute(f"select {names} from {scan} where {condition}").to_arrow_table()  # noqa: S608 - our own names
+        return duck.execute(f"select {names} from delta_scan({literal(path)}) where {condition}").to_arrow_table()  # noqa: S608 - our own names

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 STREAM = "user_events"
+# Marks the commits of these tables.
+KIND = "speed"
 TIME = "event_time"
 # The step that changed a row last: readers of changes go by it.
 STEP = Measure("_step", "max(_step)", "max(_step)")
@@ -34,6 +36,7 @@ class Result(Protocol):
         hidden: Further columns that the table needs to go on.
         keys: Columns that identify a row.
         day: SQL for the date by which closed rows are partitioned.
+        segments: Whether its events are joined with what the batch layer knows about their users.
         closes_at: SQL for the event time up to which a row may change; the row is closed once the watermark reaches it.
     """
 
@@ -55,6 +58,8 @@ class Result(Protocol):
     def day(self) -> str: ...  # noqa: D102
     @property
     def closes_at(self) -> str: ...  # noqa: D102
+    @property
+    def segments(self) -> bool: ...  # noqa: D102
 
     def parts(self, rows: "DataFrame") -> "DataFrame":
         """Results of new rows alone; the rows carry `_step`."""
@@ -77,6 +82,7 @@ class WindowResult:
     measures: Mapping[str, tuple[Measure, str]]
     day: str = "to_date(window_start)"
     closes_at: str = "window_end"
+    segments: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -118,6 +124,7 @@ class SessionResult:
     mode: Mode = "append"
     gap: timedelta = INACTIVITY
     day: str = "to_date(session_start)"
+    segments: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -181,6 +188,20 @@ RESULTS: tuple[Result, ...] = (
         slide=timedelta(minutes=1),
         by={"event_type": "string"},
         measures={"event_count": (EVENT_COUNT, "bigint")},
+    ),
+    WindowResult(
+        name="segment_counts_1m",
+        description="Events and revenue per minute, event type and what the batch layer knows about the user.",
+        delay=timedelta(minutes=5),
+        mode="update",
+        size=timedelta(minutes=1),
+        slide=timedelta(minutes=1),
+        by={"segment": "string", "event_type": "string"},
+        measures={
+            "event_count": (EVENT_COUNT, "bigint"),
+            "total_revenue": (Measure("total_revenue", _REVENUE, "sum(total_revenue)"), "decimal(22,2)"),
+        },
+        segments=True,
     ),
     SessionResult(
         name="user_sessions",

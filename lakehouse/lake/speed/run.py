@@ -12,7 +12,7 @@ from lakehouse.engine.spark import connect
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.identity import require_lake
-from lakehouse.lake.locks import exclusive
+from lakehouse.lake.locks import exclusive, speed_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import next_advance, position_of
 from lakehouse.lake.speed.publish import PUBLISHED, publish
@@ -55,7 +55,7 @@ def advance(
     paths = LakePaths.of(settings)
     wanted = list(results)
     steps: list[SpeedReport] = []
-    with exclusive(settings.home / "locks" / f"speed-{STREAM}", _LOCK_SECONDS):
+    with exclusive(speed_lock(settings), _LOCK_SECONDS):
         silver = paths.silver(STREAM)
         if any(next_advance(silver, position_of(paths.speed(result.name))) for result in wanted):
             steps = _step_all(settings, wanted, report)

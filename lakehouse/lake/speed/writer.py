@@ -19,16 +19,19 @@ from lakehouse.errors import BatchConflictError
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import last_commit_of
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.speed.position import KIND, Advance, Position, next_advance, position_of
-from lakehouse.lake.speed.results import STREAM, TIME, Result
+from lakehouse.lake.speed.dimensions import UNKNOWN, user_segments
+from lakehouse.lake.speed.position import Advance, Position, next_advance, position_of
+from lakehouse.lake.speed.results import KIND, STREAM, TIME, Result
 from lakehouse.lake.tables import create_table
 from lakehouse.settings import Settings
+from lakehouse.transforms.joins import with_dimension
 from lakehouse.transforms.watermarks import newest, tops_by_batch, watermark, watermarks_by_batch, with_lateness
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_READ = ("_batch", TIME, "user_id", "event_type", "revenue")
+# What the results are made of.
+READ = ("_batch", TIME, "user_id", "event_type", "revenue")
 _UNCHECKED = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
 
 
@@ -84,7 +87,8 @@ class SpeedWriter:
             marks = watermarks_by_batch(tops, before.seen if before else None, result.delay)
             flagged = materialised(with_lateness(rows, marks, time=TIME, batch="_batch"))
             late = flagged.where("is_late").count() if marks else 0
-            step = _next_step(path)
+            # Of the position that was read: whoever commits meanwhile makes this number stale.
+            step = _first_step(path) if position is None else position.step + 1
             mine = Position(
                 step=step,
                 silver_id=advance.silver_id,
@@ -123,26 +127,29 @@ class SpeedWriter:
                 .option("versionAsOf", advance.silver_version)
                 .load(self._paths.silver(STREAM))
                 .where(f"_batch > {advance.after} AND _batch <= {advance.through}")
-                .select(*_READ)
+                .select(*READ)
             )
             rows = materialised(silver)
-            self._rows = (advance, rows, tops_by_batch(rows, time=TIME, batch="_batch"), rows.count())
+            count = rows.count()
+            expect_rows(self._spark, count)
+            self._rows = (advance, rows, tops_by_batch(rows, time=TIME, batch="_batch"), count)
         return self._rows[1:]
 
     def _ensure(self, result: Result, path: str) -> None:
         ddl = ", ".join(f"`{name}` {kind}" for name, kind in _stored(result).items())
-        create_table(self._spark, path, ddl, ["is_open", "day"], "'delta.dataSkippingStatsColumns' = '_step'")
+        create_table(self._spark, path, ddl, ["day", "is_open"], "'delta.dataSkippingStatsColumns' = '_step'")
 
     def _commit(self, result: Result, path: str, on_time: "DataFrame", before: Position | None, mine: Position) -> None:
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
+        if result.segments:
+            on_time = with_dimension(on_time, user_segments(self._spark, self._paths), on="user_id", unknown=UNKNOWN)
         parts = result.parts(on_time.withColumn("_step", F.expr(f"{mine.step}L")))
         if before is not None:
-            held = self._spark.read.format("delta").option("versionAsOf", before.version).load(path).where("is_open")
+            # As it is now: compaction may have come since, and another writer's step makes this one's number stale.
+            held = self._spark.read.format("delta").load(path).where("is_open")
             parts = result.merge(parts.unionByName(held.select(*parts.columns)))
-        mark = watermark(mine.seen, result.delay)
-        is_open = "true" if mark is None else f"unix_micros({result.closes_at}) > {mark}"
-        rows = parts.selectExpr("*", f"{is_open} AS is_open", f"{result.day} AS day")
+        rows = parts.selectExpr("*", f"{is_open(result, mine.seen)} AS is_open", f"{result.day} AS day")
         # A row that closes changes by that, also when none of its events came in this step.
         rows = rows.withColumn("_step", F.expr(f"CASE WHEN is_open THEN _step ELSE {mine.step}L END"))
         rows = rows.selectExpr(*(f"cast(`{name}` AS {kind}) AS `{name}`" for name, kind in _stored(result).items()))
@@ -161,13 +168,19 @@ class SpeedWriter:
         crash_point("speed_after_commit")
 
 
+def is_open(result: Result, seen: int | None) -> str:
+    """SQL: may this row still change, when `seen` is the highest event time so far (microseconds since 1970)?"""
+    mark = watermark(seen, result.delay)
+    return "true" if mark is None else f"unix_micros({result.closes_at}) > {mark}"
+
+
 def _stored(result: Result) -> dict[str, str]:
     """Columns and Spark types of the result's table."""
     return {**result.columns, **result.hidden, "_step": "bigint", "is_open": "boolean", "day": "date"}
 
 
-def _next_step(path: str) -> int:
-    """One more than the last step that Delta knows of, also when the log no longer tells which one that was."""
+def _first_step(path: str) -> int:
+    """The step of a table that tells no position: one more than Delta remembers, when it does."""
     if not table_exists(path):
         return 1
     from deltalake import DeltaTable

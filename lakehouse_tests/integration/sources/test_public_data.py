@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lakehouse.cli.produce import files as produce_files
 from lakehouse.contracts.load import load_contract
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.topics import apply_topics, desired_topics
@@ -23,6 +24,7 @@ from lakehouse_tests.conftest import shared_data
 from lakehouse_tests.streams import rows_of, send_keyed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
+KEPT = "Province/State,Country/Region,Lat,Long"
 STREAMS = Path(__file__).parents[2] / "public_streams"
 
 
@@ -135,3 +137,25 @@ def test_revised_months_hold_the_later_files_values(
     assert found == {key: Decimal(text).quantize(Decimal("1e-10")) if text else None for key, text in wanted.items()}
     old = {(row.Country, row.Date): row.Value for row in frames[0].itertuples()}
     assert sum(key in old and old[key] != value for key, value in wanted.items()) >= 22
+
+
+def test_a_wide_file_that_gains_a_column_every_day(
+    settings: Settings, stream: Callable[[str], StreamContract], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = stream("covid_timeseries")
+    monkeypatch.setattr("lakehouse.contracts.load.load_stream", lambda _: contract)
+    versions = sorted(shared_data("covid19_jhu_timeseries").glob("*.csv.gz"))
+    wanted: dict[tuple[str, str, str], int] = {}
+    for path in (versions[0], versions[4], versions[-1]):
+        plain = tmp_path / path.stem
+        plain.write_bytes(gzip.decompress(path.read_bytes()))
+        for _ in range(2):
+            produce_files(stream=contract.name, path=plain, topic=contract.topic.name, unpivot=KEPT)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        long = frame.melt(id_vars=["Province/State", "Country/Region", "Lat", "Long"], var_name="day")
+        days = pd.to_datetime(long["day"], format="%m/%d/%y").dt.strftime("%Y-%m-%d")
+        keys = zip(long["Province/State"], long["Country/Region"], days, strict=True)
+        wanted |= dict(zip(keys, long["value"].astype(int), strict=True))
+    found = rows_of(loaded(settings, contract), "province, country, strftime(day, '%Y-%m-%d'), deaths")
+    assert {row[:3]: row[3] for row in found} == wanted
+    assert len(found) == len(wanted)

@@ -20,7 +20,7 @@ from lakehouse.lake.speed.run import SpeedSummary
 from lakehouse.lake.speed.writer import SpeedReport
 
 BOUNDARY = date(2026, 11, 19)
-SPEED = {("speed", name) for name in ("user_event_counts_1m", "windowed_counts", "user_sessions")}
+SPEED = {("speed", name) for name in ("user_event_counts_1m", "windowed_counts", "segment_counts_1m", "user_sessions")}
 
 
 class Recorded(LakeResource):

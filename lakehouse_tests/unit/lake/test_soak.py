@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +15,17 @@ from hypothesis import strategies as st
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.contracts.model import Rule, TableRule
 from lakehouse.engine.crash import DRAIN_POINTS
+from lakehouse.errors import LakehouseError
 from lakehouse.kafka.topics import desired_topics
+from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.soak.certificate import Certificate, store
 from lakehouse.lake.soak.feed import Feed, shuffled_clock
 from lakehouse.lake.soak.run import Tally, goes_on, unbalanced
 from lakehouse.lake.soak.schedule import round_of
 from lakehouse.lake.soak.scratch import on_scratch
+from lakehouse.lake.soak.workers import wait_for
 from lakehouse.lake.verify import StreamProof, VerifyReport
+from lakehouse.settings import load_settings
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
@@ -125,6 +131,26 @@ def test_it_ends_with_the_time_or_the_batches(
     tally: Tally, is_time_left: bool, batches: int | None, answer: bool
 ) -> None:
     assert goes_on(tally, is_time_left, batches) is answer
+
+
+def test_a_slow_worker_is_waited_for_and_a_hanging_one_is_not(tmp_path: Path) -> None:
+    contract, _ = on_scratch(load_stream("sales"))
+    settings = load_settings(LAKEHOUSE_HOME=tmp_path)
+    log = Path(LakePaths.of(settings).bronze(contract.name)) / "_delta_log"
+    log.mkdir(parents=True)
+    slow = (
+        f"import pathlib, time\nfor n in range(5): time.sleep(1.5); pathlib.Path({str(log)!r}, f'{{n}}.json').touch()"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", slow])
+    wait_for([worker], round_of(1, 0), contract, settings, silent_seconds=3)
+    assert worker.returncode == 0
+    hanging = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        with pytest.raises(LakehouseError, match="neither ended nor committed"):
+            wait_for([hanging], round_of(1, 0), contract, settings, silent_seconds=0.5)
+    finally:
+        hanging.kill()
+        hanging.wait()
 
 
 def test_a_certificate_is_stored_for_programs_and_for_people(tmp_path: Path) -> None:

@@ -106,3 +106,17 @@ def test_the_message_key_is_the_streams_key_or_file_and_line() -> None:
 
 def test_json_keeps_letters_as_they_are() -> None:
     assert to_json({"a": "£é", "_line": 1}) == '{"a":"£é","_line":1}'.encode()
+
+
+def test_a_wide_file_becomes_one_event_per_cell_and_resumes_in_the_middle_of_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "rates.csv"
+    path.write_text("Date,USD,JPY,\n2021-12-31,1.13,130.4,\n2021-12-30,1.12,N/A,\n", encoding="utf-8")
+    (file,) = find_csv(path, ("Date",))
+    assert (file.rows, file.columns) == (4, ["Date", "_column", "_value"])
+    assert [(e["Date"], e["_column"], e["_value"], e["_line"]) for _, e in events(file, after=1)] == [
+        ("2021-12-31", "JPY", "130.4", 1), ("2021-12-30", "USD", "1.12", 2), ("2021-12-30", "JPY", "N/A", 2),
+    ]  # fmt: skip
+    (as_rows,) = find_csv(path)
+    assert (as_rows.rows, as_rows.sha256 == file.sha256) == (2, False), "sent by rows is not sent by cells"
+    with pytest.raises(UsageError, match="no column 'Day' to keep"):
+        find_csv(path, ("Day",))

@@ -12,6 +12,7 @@ import pytest
 from lakehouse.engine.crash import SPEED_POINTS
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import position_of
+from lakehouse.lake.speed.proof import prove
 from lakehouse.lake.speed.publish import view_of
 from lakehouse.lake.speed.results import result_named
 from lakehouse.lake.speed.run import advance
@@ -71,7 +72,7 @@ def test_killed_at_every_point_and_then_overtaken_by_a_changed_silver(settings: 
     write_deltalake(silver, pa.Table.from_pylist([event.row for event in moved], schema=schema), mode="overwrite")
     steps = advance(settings).steps
     assert all(step.is_rebuild for step in steps)
-    assert len(steps) == 3
+    assert len(steps) == 4
     assert_equal_to_model(settings, moved)
     assert views(settings) == ({row[:-1] for row in counts(settings)}, closed_windows(settings))
     # A compaction changes files and no row: nothing to do.
@@ -80,3 +81,8 @@ def test_killed_at_every_point_and_then_overtaken_by_a_changed_silver(settings: 
     position = position_of(paths.speed("windowed_counts"))
     assert position is not None
     assert position.through == 11
+    proofs = prove(settings)
+    assert {proof.table for proof in proofs} == {"user_event_counts_1m", "windowed_counts", "user_sessions"}
+    assert all(proof.holds and proof.rows and proof.late for proof in proofs)
+    DeltaTable(paths.speed("windowed_counts")).delete("event_type = 'click' and not is_open")
+    assert [(proof.table, proof.unexpected) for proof in prove(settings) if not proof.holds] == [("windowed_counts", 0)]

@@ -2,16 +2,22 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lakehouse.errors import BatchConflictError
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.speed.position import position_of
 from lakehouse.lake.speed.results import result_named
 from lakehouse.lake.speed.run import SpeedSummary, advance
+from lakehouse.lake.speed.writer import SpeedWriter
 from lakehouse.settings import Settings
 from lakehouse_tests.integration.lake.speed.silver import MINUTE, Event, Model, some_events, write_batches
 from lakehouse_tests.streams import rows_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
 BATCHES = 12
@@ -59,6 +65,12 @@ def assert_equal_to_model(settings: Settings, events: list[Event]) -> None:
         )
         for (start, user, kind), members in five.windows(1, 1).items()
     }
+    segments: dict[tuple[datetime, str], int] = defaultdict(int)
+    for (start, _, kind), members in five.windows(1, 1).items():
+        segments[start, kind] += len(members)
+    found = rows_of(LakePaths.of(settings).speed("segment_counts_1m"), "window_start, event_type, event_count, segment")
+    # Without a batch view nobody is known yet.
+    assert as_set(found) == {(start, kind, count, "new") for (start, kind), count in segments.items()}
     sliding: dict[tuple[datetime, str], int] = defaultdict(int)
     for (start, _, kind), members in ten.windows(5, 1).items():
         sliding[start, kind] += len(members)
@@ -76,11 +88,14 @@ def late_by_table(summary: SpeedSummary) -> dict[str, int]:
     return {step.table: step.late for step in summary.steps}
 
 
-def test_results_are_those_of_the_model_after_each_of_several_steps(settings: Settings) -> None:
+def test_results_are_those_of_the_model_after_each_of_several_steps(
+    settings: Settings, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+) -> None:
     events = some_events(1, 150, BATCHES)
     late: dict[str, int] = defaultdict(int)
     first = 0
     for last in (2, 3, BATCHES - 1):
+        stale = position_of(LakePaths.of(settings).speed("windowed_counts"))
         write_batches(LakePaths.of(settings), events, first, last)
         summary = advance(settings)
         for table, count in late_by_table(summary).items():
@@ -88,6 +103,11 @@ def test_results_are_those_of_the_model_after_each_of_several_steps(settings: Se
         assert_equal_to_model(settings, [event for event in events if event.batch <= last])
         first = last + 1
     assert advance(settings).steps == [], "a second run finds nothing to do"
+    # A writer that slept through the last step must not add it once more.
+    monkeypatch.setattr("lakehouse.lake.speed.writer.position_of", lambda _: stale)
+    with pytest.raises(BatchConflictError):
+        SpeedWriter(settings, spark).step(result_named("windowed_counts"))
+    assert_equal_to_model(settings, events)
     wanted = {name: len(Model.of(events, result_named(name).delay).late) for name in late}
     assert late == wanted
     assert min(wanted.values()) > 0

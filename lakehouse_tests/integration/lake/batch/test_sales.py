@@ -1,0 +1,71 @@
+"""Pipelines over the sales stream: the hour consolidated, all days as a trend, how the stream stands."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from lakehouse.contracts.pipelines import load_pipeline
+from lakehouse.contracts.window import key_of, window_of
+from lakehouse.lake.batch.news import nothing_new
+from lakehouse.lake.batch.run import run_pipeline
+from lakehouse.lake.drain import drain
+from lakehouse.lake.monitoring import observe
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.table_files import data_files
+from lakehouse.settings import Settings
+from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
+
+pytestmark = [pytest.mark.kafka, pytest.mark.spark]
+
+
+def test_an_hour_is_consolidated_and_all_days_become_a_trend(
+    settings: Settings, topic_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hourly, history = load_pipeline("hourly_sync"), load_pipeline("sales_history")
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    window = window_of("hourly", key_of("hourly", hour), hourly.start)
+    assert "nothing was written to silver.sales" in nothing_new(hourly, window, settings)
+
+    contract = sales_on(settings, topic_name("hourly"))
+    inside = [sale(seed, at=hour, category="Books") for seed in range(30)]
+    before = [sale(seed, at=hour - timedelta(seconds=1), category="Books") for seed in range(30, 45)]
+    week_ago = [sale(seed, at=hour - timedelta(days=7), category="Books") for seed in range(45, 50)]
+    events = [*inside, *before, *week_ago]
+    send(settings, contract.topic.name, map(encode, events))
+    monkeypatch.setenv("LAKEHOUSE_MAX_BATCH_ROWS", "8")
+    small = settings.model_copy(update={"max_batch_rows": 8})
+    drain(contract, small, budget_seconds=60, idle_seconds=0)
+    assert nothing_new(hourly, window, settings) == ""
+    later = window_of("hourly", key_of("hourly", hour + timedelta(hours=3)), hourly.start)
+    assert "nothing was written" in nothing_new(hourly, later, settings)
+
+    paths = LakePaths.of(settings)
+    bronze = len(data_files(paths.bronze("sales")))
+    rows = sorted(rows_of(paths.bronze("sales"), 'topic_id, partition, "offset", batch, value'))
+    reports = {report.step: report for report in run_pipeline(hourly, window.key, settings)}
+    assert reports["sales"].rows == len(inside)
+    gross = sum((Decimal(str(event["total_price"])) for event in inside), Decimal(0))
+    pieces = sum(event["quantity"] for event in inside)
+    found = rows_of(paths.batch("hourly_sync", "sales_hourly"), "category, order_lines, pieces, gross_amount")
+    assert found == [("Books", len(inside), pieces, gross)]
+    assert bronze >= 4
+    assert len(data_files(paths.bronze("sales"))) < bronze
+    assert reports["consolidate"].details["files_after"] < reports["consolidate"].details["files_before"]  # type: ignore[operator]
+    assert sorted(rows_of(paths.bronze("sales"), 'topic_id, partition, "offset", batch, value')) == rows
+
+    run_pipeline(history, "all", settings)
+    trend = sorted(rows_of(paths.batch("sales_history", "sales_trend"), "event_date, order_lines, running_total"))
+    assert sum(lines for _, lines, _ in trend) == len(events)
+    assert trend[-1][2] == sum(Decimal(str(event["total_price"])) for event in events)
+    assert trend[0][:2] == ((hour - timedelta(days=7)).date(), len(week_ago))
+
+    send(settings, contract.topic.name, [encode(sale(99))])
+    (state,) = observe([contract], settings)
+    assert (state.stream, state.lag_rows, state.unmerged_batches, state.is_late) == ("sales", 1, 0, False)
+    assert state.silver_age_seconds is not None
+    noted = [json.loads(text) for text, kind in rows_of(paths.events, "details, kind") if kind == "monitoring"]
+    assert [note["lag_rows"] for note in noted] == [1]
