@@ -20,6 +20,7 @@ from lakehouse.components.tables import (
     STREAM_TAG,
     bronze_key,
     build_tables,
+    silver_key,
     table_keys,
     topic_spec,
 )
