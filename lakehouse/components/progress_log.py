@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -44,6 +44,7 @@ class ProgressLog:
         keys: Asset key for each layer, "bronze" and "silver".
         first: The earliest partition; rows of earlier event dates are counted in `outside`.
         last: Returns the latest partition now, so that an event dated tomorrow does not invent one.
+        common: Metadata that every event of a layer carries.
         every_seconds: Least time between two events of one table.
         clock: Seconds, monotonic; tests pass their own.
     """
@@ -55,6 +56,7 @@ class ProgressLog:
         *,
         first: date,
         last: Callable[[], date],
+        common: Mapping[str, Mapping[str, Any]] | None = None,
         every_seconds: float = EVERY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,6 +64,7 @@ class ProgressLog:
         self._keys = keys
         self._first = first
         self._last = last
+        self._common = common or {}
         self._every = every_seconds
         self._clock = clock
         self._open: dict[str, dict[date, _Sum]] = {layer: {} for layer in keys}
@@ -122,7 +125,7 @@ class ProgressLog:
         for day in sorted(open_days):
             if day == without:
                 continue
-            metadata = open_days.pop(day).numbers(layer)
+            metadata = {**self._common.get(layer, {}), **open_days.pop(day).numbers(layer)}
             self._log(dg.AssetMaterialization(self._keys[layer], partition=day.isoformat(), metadata=metadata))
         self._logged_at[layer] = self._clock()
 

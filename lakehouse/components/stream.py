@@ -20,6 +20,7 @@ from lakehouse.components.tables import (
     STREAM_TAG,
     bronze_key,
     build_tables,
+    silver_key,
     table_keys,
     topic_spec,
 )
@@ -71,7 +72,13 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     )
     own = dg.Definitions(
         assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
-        asset_checks=[build_bronze_checks(contract), build_silver_checks(contract), build_unusual_checks(contract)],
+        asset_checks=[
+            build_bronze_checks(contract),
+            build_silver_checks(contract),
+            build_unusual_checks(contract),
+            # A warning in the graph when silver has followed a changed contract.
+            *dg.build_column_schema_change_checks(assets=[silver_key(contract)]),
+        ],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],

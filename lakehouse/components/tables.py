@@ -183,7 +183,10 @@ def _selected(context: dg.AssetExecutionContext, contract: StreamContract) -> li
 def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: StreamContract, day: date) -> None:
     """Drain one arrival day; what was committed is logged even when the drain stops with an error."""
     keys = {"bronze": bronze_key(contract), "silver": silver_key(contract)}
-    progress = ProgressLog(context.log_event, keys, first=contract.start, last=lambda: datetime.now(tz=UTC).date())
+    common = {"silver": _schema_metadata(contract)}
+    progress = ProgressLog(
+        context.log_event, keys, first=contract.start, last=lambda: datetime.now(tz=UTC).date(), common=common
+    )
     try:
         summary = lake.drain(contract, day=day, report=progress)
     except BaseException:
@@ -196,6 +199,7 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
     totals = {"bronze": summary.bronze_rows, "silver": summary.silver_rows}
     for layer, key in keys.items():
         metadata: dict[str, Any] = {
+            **common.get(layer, {}),
             **progress.rest(layer, day),
             "run_rows": totals[layer],
             "run_batches": summary.batches,
@@ -240,10 +244,15 @@ def _materialise(
         for report in reports if silver_key(contract) in selected else []:
             note(silver_key(contract), report.day, report)
             context.add_asset_metadata(
-                profile_metadata(lake, contract, report.day),
+                _schema_metadata(contract) | profile_metadata(lake, contract, report.day),
                 asset_key=silver_key(contract),
                 partition_key=report.day.isoformat(),
             )
+
+
+def _schema_metadata(contract: StreamContract) -> dict[str, Any]:
+    """Silver's columns in this event: what a check compares with the event before."""
+    return {"dagster/column_schema": silver_schema(contract)}
 
 
 def profile_metadata(lake: LakeResource, contract: StreamContract, day: date) -> dict[str, Any]:

@@ -158,12 +158,12 @@ class Registry:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Turn what the client raises into errors that say what to do."""
-        import httpx
+        import httpx2
         from confluent_kafka.schema_registry import SchemaRegistryError
 
         try:
             yield
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise RegistryUnreachableError(
                 f"No schema registry answers at {self.url}.",
                 why=str(error) or type(error).__name__,

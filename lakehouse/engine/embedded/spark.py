@@ -22,8 +22,10 @@ NAME = "spark"
 TITLE = "Spark 4.0"
 MAIN_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
-# A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and end the server over it.
-AVRO_LIMITS = [f"-Dorg.apache.avro.limits.{kind}.maxLength={64 * 1024 * 1024}" for kind in ("string", "bytes")]
+# A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and fail the batch over it for ever.
+AVRO_LIMITS = [
+    f"-Dorg.apache.avro.limits.{kind}.maxLength={16 * 1024 * 1024}" for kind in ("string", "bytes", "collectionItems")
+]
 
 # Warnings that say nothing about our tables: every stack prints them at each start.
 QUIET = """\
