@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from lakehouse.lake.monitoring import observe
 
 from lakehouse.contracts.pipelines import load_pipeline
 from lakehouse.contracts.window import key_of, window_of
 from lakehouse.lake.batch.news import nothing_new
 from lakehouse.lake.batch.run import run_pipeline
 from lakehouse.lake.drain import drain
-from lakehouse.lake.monitoring import observe
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.table_files import data_files
 from lakehouse.settings import Settings
