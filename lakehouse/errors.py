@@ -86,6 +86,13 @@ class SparkUnreachableError(Stop):
     retryable = True
 
 
+class DatabaseUnreachableError(Stop):
+    """PostgreSQL does not answer, or went away in mid-work."""
+
+    code = "DATABASE_UNREACHABLE"
+    retryable = True
+
+
 class RegistryUnreachableError(Stop):
     """The schema registry does not answer, and a schema that the lake does not know is needed."""
 

@@ -115,6 +115,24 @@ class Settings(BaseSettings):
         description="Address of Dagster's UI. Default: the embedded one when it is up.",
         pattern=r"^https?://",
     )
+    postgres_url: SecretStr | None = Field(
+        None,
+        alias="LAKEHOUSE_POSTGRES_URL",
+        description="Database that `lakehouse sink postgres` fills, postgresql://…; never shown. "
+        "Default: the embedded one when it is up.",
+    )
+    source_url: SecretStr | None = Field(
+        None,
+        alias="LAKEHOUSE_SOURCE_URL",
+        description="Database that `lakehouse produce db` reads, postgresql://…; never shown. "
+        "Default: the embedded one when it is up.",
+    )
+    connect_url: str | None = Field(
+        None,
+        alias="KAFKA_CONNECT_URL",
+        description="REST address of Kafka Connect. Default: the embedded one when it is up.",
+        pattern=r"^https?://",
+    )
     kafka_topic: str = Field(
         "sales_events", alias="KAFKA_TOPIC", description="Topic the sales producer writes to.", min_length=1
     )
@@ -143,6 +161,13 @@ class Settings(BaseSettings):
     )
     dagster_port: int = Field(
         3000, alias="LAKEHOUSE_DAGSTER_PORT", description="Preferred port of the Dagster UI.", ge=1, le=65535
+    )
+    postgres_port: int = Field(
+        5432,
+        alias="PGPORT",
+        description="Preferred port of the embedded PostgreSQL.",
+        ge=1,
+        le=65535,
     )
     cache_dir: Path = Field(
         Path("~/.cache/lakehouse"),

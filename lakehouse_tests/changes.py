@@ -5,23 +5,25 @@ Here: what tests of several folders share. Not here: the simulated shop (`lakeho
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 12, 1, tzinfo=UTC)
+"""When the broker got everything."""
 COMMITTED = 1_795_176_000_000
 """2026-11-20 12:00 UTC in milliseconds; a change at position n is committed n milliseconds later."""
 
 
-def people(topic: str = "people", **changes: Any) -> StreamContract:
+def people(topic: str | dict[str, Any] = "people", **changes: Any) -> StreamContract:
     """A `cdc` stream of three fields."""
     return StreamContract.model_validate(
         {
             "name": "people",
             "description": "People, as a database has them.",
-            "topic": {"name": topic, "partitions": 3},
+            "topic": {"name": topic, "partitions": 3} if isinstance(topic, str) else topic,
             "owners": ["team:data"],
             "start": "2026-01-01",
             "key": ["id"],
@@ -116,3 +118,38 @@ def state_of(placed: Iterable[tuple[Change, tuple[int, ...]]]) -> dict[int, tupl
         for number, (_, change) in latest.items()
         if change.op not in ("d", "tombstone")
     }
+
+
+def versions_of(
+    placed: Iterable[tuple[Change, tuple[int, ...]]],
+) -> dict[int, list[tuple[str | None, datetime, datetime | None]]]:
+    """The versions of the name of each key, as (name, from, to): told in a way that has nothing to do with SQL."""
+    of_key: dict[int, list[tuple[Change, tuple[int, ...]]]] = {}
+    for entry in sorted(placed, key=lambda entry: entry[1]):
+        of_key.setdefault(entry[0].id, []).append(entry)
+    found: dict[int, list[tuple[str | None, datetime, datetime | None]]] = {}
+    for number, entries in of_key.items():
+        # What is told twice counts once: as it was told last.
+        told = {place if change.lsn is None else change.lsn: (change, place) for change, place in entries}
+        story = sorted(told.values(), key=lambda entry: (-1 if entry[0].lsn is None else entry[0].lsn, entry[1]))
+        is_ordered = any(change.lsn is not None for change, _ in story)
+        states: list[tuple[str | None, datetime]] = []
+        clock = datetime.min.replace(tzinfo=UTC)
+        for change, _ in story:
+            if change.lsn is not None or not is_ordered:
+                clock = max(clock, _committed(change))
+            state = None if change.op in ("d", "tombstone") else change.name
+            if not states or states[-1][0] != state:
+                states.append((state, clock))
+        ended = [*pairwise(states), (states[-1], (None, None))]
+        lived = [(name, since, until) for (name, since), (_, until) in ended if name is not None]
+        if lived:
+            found[number] = lived
+    return found
+
+
+def _committed(change: Change) -> datetime:
+    """A tombstone tells no time: then it is the broker's."""
+    if change.lsn is None:
+        return NOW
+    return datetime.fromtimestamp(COMMITTED / 1000, UTC) + timedelta(milliseconds=change.lsn)

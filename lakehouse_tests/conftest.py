@@ -102,6 +102,27 @@ def spark(stack: Settings) -> Iterator["SparkSession"]:
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running embedded PostgreSQL of this test process."""
+    from lakehouse_tests.postgres import running_postgres
+
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as found:
+        yield found
+
+
+@pytest.fixture
+def database(postgres: Settings) -> Iterator[str]:
+    """An empty database of this test alone; the settings, also those of child processes, point at it."""
+    from lakehouse_tests.postgres import new_database
+
+    url = new_database(postgres)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOUSE_POSTGRES_URL", url)
+        patch.setenv("LAKEHOUSE_SOURCE_URL", url)
+        yield url
+
+
 @pytest.fixture
 def topic_name() -> Callable[[str], str]:
     """A function that makes a topic name which no other test of this session uses."""

@@ -9,12 +9,13 @@
     {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null'))) %}
 {% endmacro %}
 
-{# SQL of one silver table with these columns ({name: DuckDB type}), and with `also`; no rows while the table does not
-   exist, nulls for a column that it does not have. #}
+{# SQL of one silver table (or history) with these columns ({name: DuckDB type}), and with `also`; no rows while the table does
+   not exist, nulls for a column that it does not have. #}
 {% macro silver_rows(relation, columns, also=[]) %}
-    {%- set location = silver_location(relation.identifier) if execute else none -%}
+    {%- set location = silver_location(relation.identifier, relation.schema) if execute else none -%}
     {%- if location %}
-    {%- set held = (silver_plan() or {}).get(relation.identifier, {}).get('columns') %}
+    {%- set table = silver_table(relation.identifier, relation.schema) %}
+    {%- set held = (silver_plan() or {}).get(table, {}).get('columns') %}
     select
         {%- for name, type in columns.items() %}
         cast({{ name if held is none or name in held else 'null' }} as {{ type }}) as {{ name }}{{ ',' if not loop.last or also }}
@@ -48,13 +49,19 @@
     {%- for name in names %}{{ name }}, {% endfor -%}
 {% endmacro %}
 
+{# Name of a table in the plan: the stream's for silver, history/<stream> for its history. #}
+{% macro silver_table(stream, layer) -%}
+    {{ return(stream if layer == 'silver' else layer ~ '/' ~ stream) }}
+{%- endmacro %}
+
 {# The table function that reads one silver table, or none while the table does not exist. #}
-{% macro silver_location(stream) %}
-    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/silver/' ~ stream %}
+{% macro silver_location(stream, layer) %}
+    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/' ~ layer ~ '/' ~ stream %}
+    {% set table = silver_table(stream, layer) %}
     {% set plan = silver_plan() %}
     {% if plan is not none %}
-        {% if stream not in plan %}{% do return(none) %}{% endif %}
-        {% do return("delta_scan('" ~ path ~ "', version => " ~ plan[stream]['version'] ~ ")") %}
+        {% if table not in plan %}{% do return(none) %}{% endif %}
+        {% do return("delta_scan('" ~ path ~ "', version => " ~ plan[table]['version'] ~ ")") %}
     {% endif %}
     {% set log = run_query("select count(*) from glob('" ~ path ~ "/_delta_log/*.json')") %}
     {% if log.columns[0].values()[0] == 0 %}{% do return(none) %}{% endif %}

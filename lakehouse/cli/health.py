@@ -33,7 +33,7 @@ def health(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
 ) -> None:
-    """Ask Kafka, Spark, the lake, gold; the schema registry, Dagster and outside services where there are some.
+    """Ask Kafka, Spark, the lake, gold; PostgreSQL, Connect, registry, Dagster, outside services where configured.
 
     Exit code 0 healthy · 10 unhealthy · 1 could not ask.
 
@@ -67,6 +67,8 @@ def examine(settings: "Settings") -> list[Health]:
         ask_spark(settings),
         ask_lake(settings),
         ask_gold(settings),
+        *ask_postgres(settings),
+        *ask_connect(settings),
         *ask_registry(settings),
         *ask_dagster(settings),
         *ask_circuits(settings),
@@ -149,6 +151,42 @@ def ask_gold(settings: "Settings") -> Health:
     if build is None:
         return Health("gold", "unhealthy", f"{path} does not say when it was built", "lakehouse gold build")
     return Health("gold", "healthy", f"{path}, built {age(build.built_at.isoformat())} ago")
+
+
+def ask_postgres(settings: "Settings") -> list[Health]:
+    """The version of the configured PostgreSQL; nothing when none is configured."""
+    from lakehouse.engine.embedded import postgres
+    from lakehouse.engine.postgres import shown
+    from lakehouse.errors import LakehouseError
+
+    if settings.postgres_url is None:
+        return []
+    url = settings.postgres_url.get_secret_value()
+    try:
+        version = postgres.ask(url, ANSWER_SECONDS)
+    except LakehouseError as error:
+        return [Health("postgres", "unhealthy", f"{error.problem} {error.why}", error.fix)]
+    return [Health("postgres", "healthy", f"{shown(url)}, version {version}")]
+
+
+def ask_connect(settings: "Settings") -> list[Health]:
+    """Every connector of the configured Kafka Connect; nothing when none is configured."""
+    from lakehouse.errors import LakehouseError
+    from lakehouse.kafka.connect import Connect, reason
+
+    if settings.connect_url is None:
+        return []
+    try:
+        client = Connect.of(settings)
+        found = [client.status(name) for name in client.names()]
+    except LakehouseError as error:
+        return [Health("connect", "unhealthy", f"{error.problem} {error.why}", error.fix)]
+    for status in found:
+        if status.has_failed:
+            detail = f"connector {status.name} has failed: {reason(status)}"
+            return [Health("connect", "unhealthy", detail, f"lakehouse connector restart {status.name}")]
+    states = ", ".join(f"{status.name} {status.state}" for status in found) or "no connector"
+    return [Health("connect", "healthy", f"{settings.connect_url}, {states}")]
 
 
 def ask_registry(settings: "Settings") -> list[Health]:

@@ -31,7 +31,7 @@ def maintain(
     """
     contracts = [load_stream(stream)] if stream else list(load_streams().values())
     settings = load_settings()
-    from lakehouse.lake.maintenance import maintain_events, maintain_stream
+    from lakehouse.lake.maintenance import maintain_events, maintain_records, maintain_stream
 
     done: list[TableReport] = []
     for contract in contracts:
@@ -39,6 +39,7 @@ def maintain(
         done += maintain_stream(contract, settings, dry_run=dry_run)
     facts = None if stream else maintain_events(settings, dry_run=dry_run)
     done += [facts] if facts else []
+    done += [] if stream else maintain_records(settings, dry_run=dry_run)
     if as_json:
         print_json([dataclasses.asdict(report) for report in done])
     elif not done:

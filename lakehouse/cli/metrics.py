@@ -26,7 +26,7 @@ def metrics(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout instead of Prometheus' text.")] = False,
 ) -> None:
-    """Measure once and print in Prometheus' text format. Runs of Dagster are measured by its job `monitoring`.
+    """Measure once and print in Prometheus' text format. Runs of Dagster are measured by its job `monitoring_job`.
 
     Examples:
       lakehouse metrics

@@ -1,11 +1,10 @@
-"""`lakehouse produce`: send simulated sales, the rows of CSV files, or what other sources hold, to a topic.
+"""`lakehouse produce`: send simulated sales, changes of a shop's tables, rows of CSV files, or what other sources hold.
 
 Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`), the arguments of user events
 (`cli.produce_user_events`).
 """
 
 import random
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,10 +12,13 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.produce_api import api
+from lakehouse.cli.produce_changes import customers, orders
+from lakehouse.cli.produce_check import check_sales
+from lakehouse.cli.produce_db import db
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
 from lakehouse.cli.produce_user_events import user_events
-from lakehouse.errors import EXIT_INTERRUPTED, EXIT_UNHEALTHY, UsageError
+from lakehouse.errors import EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from lakehouse.sources.config import ProducerOptions
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from lakehouse.sources.serde import Serde
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Send events to a topic.")
-_CHECKED_EVENTS = 200
 
 Form = Annotated[
     Literal["json", "avro"] | None,
@@ -33,7 +34,10 @@ Form = Annotated[
 
 app.command("user_events")(user_events)
 app.command()(api)
+app.command()(db)
+app.command()(customers)
 app.command()(market)
+app.command()(orders)
 
 
 @app.command()
@@ -83,7 +87,7 @@ def sales(
         given = {
             "--brokers": brokers, "--topic": topic, "--interval": interval, "--burst": burst, "--config": config,
             "--profile": section, "--bad-share": bad_share, "--duplicate-share": duplicate_share, "--from": start,
-            "--to": end, "--compat": compat,
+            "--to": end, "--compat": compat, "--format": form,
         }  # fmt: skip
         produce_with_instances(instances, given, count=count, seed=seed, as_json=as_json)
     generator = SalesGenerator(
@@ -92,7 +96,7 @@ def sales(
     _tell_settings(options, seed, verbose=verbose or options.settings.log_level == "DEBUG")
     state = read_topic_state(options.settings, options.topic)
     if check:
-        _check(options, seed, state.topic_id, as_json=as_json)
+        check_sales(options, seed, state.topic_id, as_json=as_json)
         return
     serde = _serde("sales", options, form)
     sender = EventSender(options.settings, options.topic, options.client)
@@ -200,35 +204,6 @@ def files(
         out.print(f"sent {summary.rows:,} rows of {len(found)} files; {before + summary.rows:,} of {total:,} in all")
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _check(options: "ProducerOptions", seed: int, topic_id: str, *, as_json: bool) -> None:
-    """The broker answered and the topic exists; now hold a few events against the contract."""
-    from lakehouse.contracts.load import load_stream
-    from lakehouse.sources.event_check import broken_promises
-    from lakehouse.sources.sales import SalesGenerator
-
-    values = [event.value for event in islice(SalesGenerator(seed=seed), _CHECKED_EVENTS)]
-    broken = broken_promises(load_stream("sales"), values)
-    wrong = [(value.decode(), names) for value, names in zip(values, broken, strict=True) if names]
-    result = {
-        "brokers": options.settings.kafka_bootstrap_servers,
-        "topic": options.topic,
-        "topic_id": topic_id,
-        "events_checked": _CHECKED_EVENTS,
-        "events_wrong": len(wrong),
-    }
-    if as_json:
-        print_json(result)
-    else:
-        out.print(
-            f"broker answers at {result['brokers']} · topic {options.topic} exists · "
-            f"{_CHECKED_EVENTS - len(wrong)} of {_CHECKED_EVENTS} events keep the contract · nothing was sent",
-            markup=False,
-        )
-    if wrong:
-        err.print(f"first wrong event breaks {', '.join(wrong[0][1])}: {wrong[0][0]}", markup=False)
-        raise typer.Exit(EXIT_UNHEALTHY)
 
 
 def _serde(stream: str, options: "ProducerOptions", form: str | None) -> "Serde":

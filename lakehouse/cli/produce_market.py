@@ -116,7 +116,7 @@ def market(
     raise typer.Exit(summary.exit_code)
 
 
-def _counted(ticks: "Iterator[Tick]", counts: "Counter[str]") -> Iterator[tuple[str | None, bytes]]:
+def _counted(ticks: "Iterator[Tick]", counts: "Counter[str]") -> Iterator[tuple[str | None, bytes | None]]:
     for tick in ticks:
         counts[tick.symbol] += 1
         yield tick.message()

@@ -44,6 +44,7 @@ class Layer(StrEnum):
     silver = "silver"
     bronze = "bronze"
     quarantine = "quarantine"
+    history = "history"
     speed = "speed"
     batch = "batch"
     ops = "ops"
@@ -58,7 +59,9 @@ def sql(
     as_json: bool = typer.Option(False, "--json", help="Same as --output json."),
     layer: Annotated[
         Layer,
-        typer.Option(help="gold, or live Delta tables: silver, bronze, quarantine, speed, batch, ops, quality."),
+        typer.Option(
+            help="gold, or live Delta tables: silver, bronze, quarantine, history, speed, batch, ops, quality."
+        ),
     ] = Layer.gold,
 ) -> None:
     """Query gold, read-only. Without a query: an interactive prompt.
@@ -124,7 +127,7 @@ def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
     from lakehouse.lake.paths import LakePaths, table_exists
 
     root = Path(LakePaths.of(settings).root)
-    for layer in ("bronze", "silver", "quarantine", "speed", "batch", "ops", "quality"):
+    for layer in ("bronze", "silver", "quarantine", "history", "speed", "batch", "ops", "quality"):
         connection.execute(f"create schema {layer}")
         for folder in sorted((root / _FOLDERS.get(layer, layer)).glob("*")):
             if table_exists(str(folder)):

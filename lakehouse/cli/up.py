@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 # What `--with` takes, and the services behind it.
-EXTRAS: dict[str, tuple[str, ...]] = {"registry": ("registry",)}
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "postgres": ("postgres",),
+    "cdc": ("postgres", "connect"),
+    "registry": ("registry",),
+}
 
 
 @app.command()
 def up(
     dagster: bool = typer.Option(False, "--dagster", help="Also start Dagster's UI and daemon."),
     extras: Annotated[
-        list[str] | None, typer.Option("--with", help="Also start this: registry. May be given again.")
+        list[str] | None, typer.Option("--with", help="Also start this: postgres, cdc, registry. May be given again.")
     ] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON array on stdout."),
 ) -> None:
@@ -33,6 +37,7 @@ def up(
     \b
     Examples:
       lakehouse up --dagster
+      lakehouse up --with cdc       PostgreSQL, and Kafka Connect with Debezium
       lakehouse up --with registry
     """
     from dataclasses import asdict

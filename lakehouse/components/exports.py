@@ -40,7 +40,15 @@ def build_export_defs(marts: list[dg.AssetKey]) -> dg.Definitions:
                 cron_schedule="30 6 * * *",
                 execution_timezone="UTC",
                 default_status=dg.DefaultScheduleStatus.RUNNING,
-                description="Every morning: dated files of gold's daily tables.",
+                should_execute=_gold_is_there,
+                description="Every morning: dated files of gold's daily tables; nothing while gold was never built.",
             )
         ],
     )
+
+
+def _gold_is_there(_context: dg.ScheduleEvaluationContext) -> bool:
+    from lakehouse.lake.gold import gold_path
+    from lakehouse.settings import load_settings
+
+    return gold_path(load_settings()).is_file()

@@ -37,9 +37,13 @@ def build_events_maintenance_schedule() -> dg.ScheduleDefinition:
 
     def work(lake: LakeResource) -> "list[TableReport]":
         report = lake.maintain_events()
-        return [report] if report else []
+        return [*([report] if report else []), *lake.maintain_records()]
 
-    return _daily("ops_events", "Puts small files of ops/events together and deletes replaced ones.", work)
+    return _daily(
+        "ops_events",
+        "Puts small files of the tables of facts and of check results together and deletes replaced ones.",
+        work,
+    )
 
 
 def _daily(

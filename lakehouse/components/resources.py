@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lakehouse.lake.kpi_page import KpiPage
     from lakehouse.lake.maintenance import TableReport
     from lakehouse.lake.progress import Backlog
-    from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary
+    from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary, LoadReport
     from lakehouse.lake.speed.run import SpeedSummary
     from lakehouse.lake.speed.writer import SpeedReport
     from lakehouse.lake.standing import BronzeFacts, FailingDay
@@ -130,6 +130,12 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
         return maintenance.maintain_events(self.settings())
 
+    def maintain_records(self) -> "list[TableReport]":
+        """Compact and vacuum results, statistics and the audit table."""
+        from lakehouse.lake import maintenance
+
+        return maintenance.maintain_records(self.settings())
+
     def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
         """Bring windows, sessions and the real-time views of user events up to silver."""
         from lakehouse.lake.batch_views import record_of
@@ -163,6 +169,12 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
         from lakehouse.lake import gold
 
         return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+
+    def load_postgres(self, contract: StreamContract) -> "LoadReport":
+        """Bring the stream's PostgreSQL table up to silver."""
+        from lakehouse.lake.sinks import postgres
+
+        return postgres.load(contract, self.settings())
 
     def run_batch_step(self, pipeline: PipelineContract, step: str, partition: str) -> "StepReport":
         """Run one step of one window of a batch pipeline."""

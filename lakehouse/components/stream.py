@@ -13,16 +13,17 @@ from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
 from lakehouse.components.maintenance import build_maintenance_schedule
 from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
+from lakehouse.components.sinks import build_sinks
 from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
     STREAM_TAG,
     bronze_key,
     build_tables,
-    silver_key,
+    table_keys,
     topic_spec,
-    upstream_specs,
 )
+from lakehouse.components.upstream import upstream_specs
 from lakehouse.contracts.model import StreamContract
 
 
@@ -61,20 +62,21 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
     job = dg.define_asset_job(
         name=name,
         # What is unusual is judged hourly, over whole hours; the drain's own checks are about what it brought.
-        selection=dg.AssetSelection.assets(bronze_key(contract), silver_key(contract))
+        selection=dg.AssetSelection.assets(*table_keys(contract))
         - dg.AssetSelection.checks(*unusual_check_keys(contract)),
         description=f"Takes what waits on {contract.topic.name} into bronze and silver, then checks both.",
         executor_def=dg.in_process_executor,
         # Its sensor asks again with an attempt number; Dagster's own retry would be a second opinion.
         tags={STREAM_TAG: contract.name, MODE_TAG: DRAIN, "dagster/max_retries": "0"},
     )
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
         asset_checks=[build_bronze_checks(contract), build_silver_checks(contract), build_unusual_checks(contract)],
         jobs=[job],
         schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
     )
+    return dg.Definitions.merge(own, build_sinks(contract))
 
 
 def _runway_schedule(contract: StreamContract) -> dg.ScheduleDefinition:

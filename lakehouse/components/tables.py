@@ -22,6 +22,7 @@ from lakehouse.components.columns import bronze_schema, silver_lineage, silver_s
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
+from lakehouse.components.upstream import upstream_key
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.model import StreamContract
 from lakehouse.quality.report import profile_markdown
@@ -47,6 +48,16 @@ def silver_key(contract: StreamContract) -> dg.AssetKey:
     return dg.AssetKey(["silver", contract.name])
 
 
+def history_key(contract: StreamContract) -> dg.AssetKey:
+    """Key of the stream's history table."""
+    return dg.AssetKey(["history", contract.name])
+
+
+def table_keys(contract: StreamContract) -> list[dg.AssetKey]:
+    """Keys of the stream's tables: bronze, silver, and the history where one is kept."""
+    return [bronze_key(contract), silver_key(contract), *([history_key(contract)] if contract.keeps_history else [])]
+
+
 def pool(contract: StreamContract) -> str:
     """Concurrency pool of everything that writes the stream's tables."""
     return f"lake_{contract.name}"
@@ -60,26 +71,6 @@ def code_version(contract: StreamContract) -> str:
 def partitions(contract: StreamContract) -> dg.DailyPartitionsDefinition:
     """UTC days from the contract's start up to and including today."""
     return dg.DailyPartitionsDefinition(start_date=contract.start.isoformat(), timezone="UTC", end_offset=1)
-
-
-def upstream_key(contract: StreamContract, name: str) -> dg.AssetKey:
-    """Key of a system outside that fills the stream's topic."""
-    return dg.AssetKey(["upstream", contract.name, name])
-
-
-def upstream_specs(contract: StreamContract) -> list[dg.AssetSpec]:
-    """The systems outside, one group per family, so that lineage begins where the data do."""
-    return [
-        dg.AssetSpec(
-            key=upstream_key(contract, source.name),
-            description=source.description,
-            group_name=f"upstream_{source.family}",
-            owners=contract.owners,
-            kinds={source.family},
-            tags={"stream": contract.name},
-        )
-        for source in contract.upstream
-    ]
 
 
 def topic_spec(contract: StreamContract) -> dg.AssetSpec:
@@ -102,7 +93,7 @@ def topic_spec(contract: StreamContract) -> dg.AssetSpec:
 
 
 def table_specs(contract: StreamContract) -> list[dg.AssetSpec]:
-    """Bronze and silver, in that order."""
+    """Bronze, silver and, where one is kept, the history."""
     freshness = dg.FreshnessPolicy.time_window(fail_window=contract.freshness.fail, warn_window=contract.freshness.warn)
     common: dict[str, Any] = {
         "owners": contract.owners,
@@ -144,7 +135,19 @@ def table_specs(contract: StreamContract) -> list[dg.AssetSpec]:
         },
         **common,
     )
-    return [bronze, silver]
+    return [bronze, silver, *([_history_spec(contract, common)] if contract.keeps_history else [])]
+
+
+def _history_spec(contract: StreamContract, common: dict[str, Any]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=history_key(contract),
+        deps=[bronze_key(contract)],
+        group_name="silver",
+        description=f"Every version of every row of `{contract.name}`: valid_from, valid_to, is_current where "
+        f"is_version. A version begins when {', '.join(contract.tracked)} changes. Written before silver's merge.",
+        metadata={"dagster/table_name": f"history.{contract.name}", "key": ", ".join(contract.key)},
+        **common,
+    )
 
 
 def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
@@ -174,7 +177,7 @@ def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
 
 
 def _selected(context: dg.AssetExecutionContext, contract: StreamContract) -> list[dg.AssetKey]:
-    return [key for key in (bronze_key(contract), silver_key(contract)) if key in context.selected_asset_keys]
+    return [key for key in table_keys(contract) if key in context.selected_asset_keys]
 
 
 def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: StreamContract, day: date) -> None:
@@ -230,11 +233,11 @@ def _materialise(
         for day in days:
             note(bronze_key(contract), day, lake.verify_bronze_day(contract, day))
             context.log.info("bronze.%s %s: compared with the broker.", contract.name, day)
-    if silver_key(contract) in selected:
+    if {silver_key(contract), history_key(contract)} & set(selected):
         reports = lake.rebuild_silver(
             contract, days, lambda report: context.log.info("silver.%s %s: %s", contract.name, report.day, report.note)
         )
-        for report in reports:
+        for report in reports if silver_key(contract) in selected else []:
             note(silver_key(contract), report.day, report)
             context.add_asset_metadata(
                 profile_metadata(lake, contract, report.day),

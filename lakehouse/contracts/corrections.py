@@ -48,8 +48,13 @@ def parse_corrections(contract: StreamContract, pairs: list[str]) -> Corrections
     return found
 
 
-def corrected(event: str, corrections: Corrections) -> str:
+def corrected(event: str, corrections: Corrections, *, is_change: bool = False) -> str:
     """The event with these values; every other value stays as it is written, also numbers that no float holds.
+
+    Args:
+        event: JSON text.
+        corrections: As `parse_corrections` returns them.
+        is_change: The event is a change record: the values belong into its row.
 
     Raises:
         ValueError: the event is no JSON object.
@@ -67,9 +72,17 @@ def corrected(event: str, corrections: Corrections) -> str:
         raise ValueError("nested too deeply") from error
     if not isinstance(document, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - the text is wrong, not the type of an argument
-    document.update({key: mark + text for key, text in corrections.items()})
+    row = _row_of(document) if is_change else document
+    row.update({key: mark + text for key, text in corrections.items()})
     parts = re.split(rf'"{mark}((?:[^"\\]|\\.)*)"', json.dumps(document))
     return "".join(json.loads(f'"{part}"') if number % 2 else part for number, part in enumerate(parts))
+
+
+def _row_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The row within a change record: the image after the change, out of its envelopes; the record itself when flat."""
+    inner = document["payload"] if document.keys() == {"schema", "payload"} else document
+    image = inner.get("after") if isinstance(inner, dict) and "op" in inner else inner
+    return image if isinstance(image, dict) else document
 
 
 def _field(contract: StreamContract, name: str) -> FieldSpec:

@@ -31,6 +31,7 @@ SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "times
 
 Severity = Literal["warn", "error", "fail"]
 Mode = Literal["append", "upsert", "cdc"]
+TopicKind = Literal["streaming", "batch", "events"]
 
 
 def parse_duration(value: object) -> timedelta:
@@ -75,12 +76,14 @@ class _Strict(BaseModel):
 
 
 class TopicSpec(_Strict):
-    """The stream's Kafka topic. `config` takes further topic settings by Kafka's own names, `format` is of the values.
+    """The stream's Kafka topic. `kind`: streaming, batch (filled by extracts from time to time) or events.
 
-    Records with an equal `key_field` land on one partition; without it the stream's key is taken.
+    `config` takes further topic settings by Kafka's own names, `format` is of the values. Records with an equal
+    `key_field` land on one partition; without it the stream's key is taken.
     """
 
     name: str = Field(pattern=TOPIC_NAME)
+    kind: TopicKind = "streaming"
     partitions: int = Field(6, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=10, description="Brokers that hold a copy; 3 in production")
     retention: Duration = timedelta(days=7)
@@ -156,6 +159,10 @@ class FieldSpec(_Strict):
     def keys(self) -> list[str]:
         """Every JSON key that may carry this field, the most wanted first."""
         return list(dict.fromkeys([self.key, *self.aliases]))
+
+    def value_in(self, event: dict[str, Any]) -> Any:
+        """What a parsed event has for this field, under the first of its keys that is not null; None without any."""
+        return next((event[key] for key in self.keys if event.get(key) is not None), None)
 
 
 class Rule(_Strict):
@@ -252,6 +259,7 @@ class StreamContract(_Strict):
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
     reconcile: list[Reconciliation] = []
+    sinks: list[Literal["postgres"]] = Field([], description="Databases that get a copy of silver when it is new")
 
     @property
     def is_cdc(self) -> bool:

@@ -13,20 +13,27 @@ DRAIN_POINTS = (
     "after_silver_commit",
 )
 """Within a drain, in the order in which a micro-batch passes them."""
+HISTORY_POINTS = ("between_history_and_silver",)
 REPLAY_POINTS = ("replay_after_silver", "replay_after_letters", "replay_after_quarantine")
 RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
+SINK_POINTS = ("after_staging", "after_merge", "after_load_commit")
+"""Within a load of a sink: staged, merged but not committed, committed."""
+EXTRACT_POINTS = ("extract_after_ack", "extract_after_note")
 EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
     *DRAIN_POINTS,
+    *HISTORY_POINTS,
     *REPLAY_POINTS,
     *RESEND_POINTS,
     *KAPPA_POINTS,
     *RELAY_POINTS,
     *MAINTENANCE_POINTS,
+    *SINK_POINTS,
+    *EXTRACT_POINTS,
     *EVOLUTION_POINTS,
     *SPEED_POINTS,
 )

@@ -20,6 +20,8 @@ class TopicPromise(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
+    def kind(self) -> Kind: ...  # noqa: D102
+    @property
     def partitions(self) -> int: ...  # noqa: D102
     @property
     def replication_factor(self) -> int: ...  # noqa: D102

@@ -43,6 +43,7 @@ def desired_topics(streams: Mapping[str, StreamPromise] | Iterable[StreamPromise
                 spec.replication_factor,
                 config | spec.config,
                 origin=f"stream {stream.name}",
+                kind=spec.kind,
             )
         )
         dead_letters = {

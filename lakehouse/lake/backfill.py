@@ -16,6 +16,7 @@ from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.history import held_through, rebuild
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import current_version, last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
@@ -42,6 +43,7 @@ def rebuild_silver(
     """Recompute event dates of silver from bronze and replace exactly those partitions, one commit per date.
 
     A `cdc` stream has one row per key, whose date moves: whatever the days, its whole table is replaced in one commit.
+    A history is made anew as a whole, after silver.
 
     Records that arrived in bronze but are not merged yet are included; merging them later changes nothing. No merge can
     fall between the read and the commit of a day: both hold the stream's lock, and Dagster's pool keeps hosts apart.
@@ -62,6 +64,10 @@ def rebuild_silver(
             done += fresh
             for entry in fresh:
                 report(entry)
+        if contract.keeps_history and last_plan(paths.bronze(contract.name)) is not None:
+            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+                through = max(merged_through(paths.silver(contract.name)), held_through(paths.history(contract.name)))
+                rebuild(spark, contract, paths, through)
     finally:
         spark.stop()
         write_facts(paths, [_fact(entry) for entry in done])

@@ -17,7 +17,7 @@ from lakehouse.lake.ledger import read_commit
 from lakehouse.lake.paths import LakePaths, table_exists
 
 Kind = Literal["commit unreadable", "commit missing", "data file missing", "data file cut off"]
-LAYERS = ("bronze", "silver", "quarantine")
+LAYERS = ("bronze", "silver", "quarantine", "history")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def require_sound(stream: str, paths: LakePaths) -> None:
 
 
 def look_at_stream(stream: str, paths: LakePaths) -> list[Damage]:
-    """Everything that is wrong with the stream's three tables; reads every commit and the size of every file."""
+    """Everything that is wrong with the stream's tables; reads every commit and the size of every file."""
     return [damage for layer in LAYERS for damage in look(_table(paths, layer, stream))]
 
 

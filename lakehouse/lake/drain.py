@@ -162,6 +162,7 @@ class _Drain:
             spark = connect(self._settings.spark_remote)
             try:
                 writer = SilverWriter(self._contract, self._settings, spark)
+                writer.catch_up_history()
                 while not self._abandon.is_set():
                     ended = self._bronze_ended.is_set()
                     self._bronze_committed.clear()

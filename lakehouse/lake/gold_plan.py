@@ -80,14 +80,20 @@ class BuildPlan:
 
 
 def gold_streams(project: Path, streams: Iterable[str]) -> list[str]:
-    """Those of the streams that the dbt project reads: a change of any other is no reason to build."""
+    """The tables of the streams that the dbt project reads: a change of any other is no reason to build.
+
+    Returns:
+        Names as `LakePaths.readable` knows them: a stream's for its silver, `history/<stream>` for its history.
+    """
     import yaml
 
     named: set[str] = set()
     for path in (project / "models").rglob("_sources.yml"):
         for source in yaml.safe_load(path.read_text(encoding="utf-8")).get("sources", []):
-            named |= {table["name"] for table in source["tables"]} if source["name"] == "silver" else set()
-    return sorted(named & set(streams))
+            before = {"silver": "", "history": "history/"}.get(source["name"])
+            named |= set() if before is None else {before + table["name"] for table in source["tables"]}
+    known = set(streams)
+    return sorted(name for name in named if name.removeprefix("history/") in known)
 
 
 def plan_build(
@@ -104,7 +110,7 @@ def plan_build(
 
     Args:
         paths: The lake.
-        streams: Names of the streams; those without a silver table are left out.
+        streams: Names of tables as `LakePaths.readable` knows them; those that do not exist are left out.
         previous: The last build inside the work file, if any.
         project: Fingerprint of the dbt project; another one means that every model is computed anew.
         lake_id: The lake's id; another one means that nothing of the last build can be kept.
@@ -116,7 +122,7 @@ def plan_build(
     pins: dict[str, SilverPin] = {}
     with delta_connection() as connection:
         for stream in streams:
-            path = paths.silver(stream)
+            path = paths.readable(stream)
             if not table_exists(path) or (frozen and known and stream not in known.versions):
                 continue
             version = known.versions[stream] if frozen and known else latest_version(path)

@@ -18,6 +18,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.errors import UsageError
+from lakehouse.lake import history
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.damage import require_sound
 from lakehouse.lake.durable import settle
@@ -91,7 +92,8 @@ def replay(
     spark = connect(settings.spark_remote)
     try:
         ensure_tables(spark, contract, paths)
-        ensure_tables(spark, contract, paths.beside)
+        # The history is made anew in its place, once silver is swapped.
+        ensure_tables(spark, contract.model_copy(update={"history": "none"}), paths.beside)
         work = _Replay(contract, settings, spark, day)
         work.catch_up(say)
         with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
@@ -145,7 +147,12 @@ class _Replay:
         self._new = self._live.beside
         self._first = _first_batch(self._live.bronze(contract.name), contract, day)
         self._writer = SilverWriter(
-            contract, settings, spark, paths=self._new, first_batch=self._first, send_dead_letters=False
+            contract.model_copy(update={"history": "none"}),
+            settings,
+            spark,
+            paths=self._new,
+            first_batch=self._first,
+            send_dead_letters=False,
         )
 
     def catch_up(self, say: Callable[[str], None]) -> None:
@@ -173,6 +180,9 @@ class _Replay:
             self._overwrite("silver", where, through)
             crash_point("kappa_after_silver")
             self._overwrite("quarantine", f"batch >= {self._first}", through)
+            if self._contract.keeps_history:
+                kept = history.held_through(self._live.history(name))
+                history.rebuild(self._spark, self._contract, self._live, max(self._target, kept))
         version = current_version(self._live.silver(name)) or 0
         return ReplayReport(name, self._day, through, rows, changed, before, version, time.monotonic() - began)
 

@@ -107,6 +107,7 @@ def maintain_stream(
         "bronze": (paths.bronze(contract.name), "arrival_date"),
         "silver": (paths.silver(contract.name), next(iter(contract.partition_columns), "")),
         "quarantine": (paths.quarantine(contract.name), "arrival_date"),
+        "history": (paths.history(contract.name), ""),
     }
     present = {layer: table for layer, table in layers.items() if table_exists(table[0])}
     made = _made_of(contract.name, settings, paths)
@@ -129,8 +130,9 @@ def maintain_stream(
         for layer, (path, column) in present.items():
             # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
             # appended to, and an append never meets a rewrite.
-            guard = _guard(silver_lock(settings, contract.name)) if layer == "silver" else nullcontext
-            pinned = _gold_version(settings, contract.name) if layer == "silver" else None
+            is_merged = layer in ("silver", "history")
+            guard = _guard(silver_lock(settings, contract.name)) if is_merged else nullcontext
+            pinned = _gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
             work(table, partial(needed_version, layer, paths, contract.name, pinned))
         for table in made:
@@ -147,21 +149,37 @@ def maintain_events(settings: Settings, *, dry_run: bool = False) -> TableReport
         UsageError: the retention is too short.
         ForeignLakeError: the state folder belongs to another lake.
     """
+    return _without_spark(_Table("ops", "events", LakePaths.of(settings).events), settings, dry_run=dry_run)
+
+
+def maintain_records(settings: Settings, *, dry_run: bool = False) -> list[TableReport]:
+    """Maintain results and statistics of checks and the audit table, those that exist. Raises as `maintain_events`."""
+    paths = LakePaths.of(settings)
+    tables = [
+        _Table("quality", "results", paths.quality_results),
+        _Table("quality", "statistics", paths.quality_statistics),
+        _Table("ops", "audit", paths.audit),
+    ]
+    done = [_without_spark(table, settings, dry_run=dry_run) for table in tables]
+    return [report for report in done if report is not None]
+
+
+def _without_spark(table: _Table, settings: Settings, *, dry_run: bool) -> TableReport | None:
+    """One of the tables that only delta-rs writes."""
     require_retention(settings.vacuum_hours)
     paths = LakePaths.of(settings)
-    if not table_exists(paths.events):
+    if not table_exists(table.path):
         return None
     began = time.monotonic()
-    files = data_files(paths.events)
+    files = data_files(table.path)
     if dry_run:
         rewritten = compaction.Rewritten(list(crowded_days(files)), [])
     else:
         require_lake(settings)
-        with settled(settings, paths.events):
-            rewritten = compaction.compact_events(paths.events, files)
-    removed = vacuum_events(paths.events, settings.vacuum_hours, dry_run=dry_run)
-    table = _Table("ops", "events", paths.events)
-    after = data_files(paths.events) if rewritten.done and not dry_run else files
+        with settled(settings, table.path):
+            rewritten = compaction.compact_events(table.path, files)
+    removed = vacuum_events(table.path, settings.vacuum_hours, dry_run=dry_run)
+    after = data_files(table.path) if rewritten.done and not dry_run else files
     done = _report(table, files, after, rewritten, compaction.Rewritten([], []), removed, began)
     if not dry_run:
         write_facts(paths, [_fact(done)])
@@ -191,7 +209,7 @@ def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None
     """The oldest version whose commit somebody needs: the ledger, silver's next step, gold; None when unknown."""
     if layer == "bronze":
         return _first_needed_batch(paths, stream)
-    path = paths.silver(stream) if layer == "silver" else paths.quarantine(stream)
+    path = str(getattr(paths, layer)(stream))
     last = last_commit_of(path, layer)
     if last is None:
         return None
@@ -260,12 +278,12 @@ def _guard(lock: Path) -> compaction.Guard:
     return hold
 
 
-def _gold_version(settings: Settings, stream: str) -> int | None:
-    """The silver version that the published gold was built from, when it was built from this lake."""
+def _gold_version(settings: Settings, layer: str, stream: str) -> int | None:
+    """The version of silver or history that the published gold was built from, when it was built from this lake."""
     build = gold.last_build(settings)
     if build is None or build.lake_id != read_lake_id(LakePaths.of(settings)):
         return None
-    return build.versions.get(stream)
+    return build.versions.get({"silver": stream, "history": f"history/{stream}"}.get(layer, ""))
 
 
 def _fact(report: TableReport) -> Fact:

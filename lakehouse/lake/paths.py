@@ -50,6 +50,15 @@ class LakePaths:
         """Rejected records with their reasons."""
         return f"{self.root}/replay/{stream}/quarantine" if self.rebuilt else f"{self.root}/quarantine/{stream}"
 
+    def history(self, stream: str) -> str:
+        """Every version of every row, of streams that keep a history."""
+        return f"{self.root}/history/{stream}"
+
+    def readable(self, table: str) -> str:
+        """A table that gold reads: silver by the stream's name, its history as `history/<stream>`."""
+        stream = table.removeprefix("history/")
+        return self.silver(table) if stream == table else self.history(stream)
+
     def batch(self, pipeline: str, step: str) -> str:
         """Rows of one step of a batch pipeline."""
         return f"{self.root}/batch/{pipeline}/{step}"

@@ -116,12 +116,13 @@ class _Repair:
             self._report.done.append(f"read {rows:,} rows of {len(names)} lost files of bronze again from Kafka")
 
     def silver(self, found: list[Damage]) -> None:
-        """Silver and quarantine are functions of bronze: damaged, or ahead of it, they are made anew."""
+        """Silver, quarantine and history are functions of bronze: damaged, or ahead of it, they are made anew."""
         silver = self._paths.silver(self._contract.name)
         known = last_plan(self._paths.bronze(self._contract.name))
         is_ahead = not found and merged_through(silver) > (known[0].batch if known else -1)
         if found or is_ahead:
-            for layer, path in (("silver", silver), ("quarantine", self._paths.quarantine(self._contract.name))):
+            for layer in ("silver", "quarantine", "history"):
+                path = getattr(self._paths, layer)(self._contract.name)
                 self._set_aside(Path(path), f"set {layer} aside, to be made anew from bronze")
 
     def _set_aside(self, file: Path, what: str) -> None:

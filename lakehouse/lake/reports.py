@@ -76,3 +76,32 @@ class DayReport:
     seconds: float
     note: str
     delta_version: int | None = None
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load did.
+
+    Attributes:
+        stream: The stream.
+        table: `schema.table` in PostgreSQL.
+        batch_id: Topic, offsets and version of silver; empty when nothing was to do.
+        rows: Rows inserted or updated.
+        deleted: Rows deleted because silver no longer has them.
+        full: All of silver was taken.
+        dates: Event dates (ISO) taken as a whole, because something but a merge had changed them.
+        batch: Last bronze batch in the table; -1 for none.
+        silver_version: Version of silver that the table equals; -1 for none.
+        seconds: How long it took.
+    """
+
+    stream: str
+    table: str
+    batch_id: str
+    rows: int
+    deleted: int
+    full: bool
+    dates: list[str]
+    batch: int
+    silver_version: int
+    seconds: float

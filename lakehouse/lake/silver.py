@@ -15,6 +15,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError, SchemaIncompatibleError
+from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.durable import settle
 from lakehouse.lake.ledger import Commit, last_commit_of, last_plan, merged_through, plans
@@ -124,6 +125,13 @@ class SilverWriter:
         days = tuple(sorted({plan.day for plan in taken}))
         return Step(after, taken[-1].batch, rows, days, newest[0].generations)
 
+    def catch_up_history(self) -> None:
+        """Bring a history that is behind silver up to it: it is new, or was switched off for a while."""
+        path = self._paths.silver(self._contract.name)
+        if self._contract.keeps_history:
+            with exclusive(self._lock, _LOCK_SECONDS):
+                history.catch_up(self._spark, self._contract, self._paths, merged_through(path))
+
     def merge(self, step: Step) -> BatchReport:
         """Judge one step, write its rejects, merge its valid rows under the number of its last batch.
 
@@ -216,6 +224,13 @@ class SilverWriter:
         }
         app_id = f"silver/{self._contract.name}"
         rows = valid_rows(judged, self._contract)
+        if self._contract.keeps_history:
+            kept = self._paths.history(self._contract.name)
+            if profile.valid == 0:
+                history.note_empty_step(self._spark, self._contract, kept, step.through)
+            else:
+                history.bring_in(rows, self._contract, kept, through=step.through)
+            crash_point("between_history_and_silver")
         if profile.valid == 0:
             # Nothing to merge, but the position must advance: an append of no rows carries it.
             writer = rows.limit(0).write.format("delta").mode("append").option("userMetadata", json.dumps(metadata))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lakehouse.contracts.change import CHANGE_COLUMNS
+from lakehouse.contracts.change import CHANGE_COLUMNS, VERSION_COLUMNS
 from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
@@ -12,6 +12,7 @@ from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.evolve import follow
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.transforms.events import spark_type
+from lakehouse.transforms.versions import CHANGE_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,7 +44,7 @@ _FORGETS = "delta.setTransactionRetentionDuration"
 
 @again_after_conflict
 def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
-    """Create the stream's three tables where they are missing and bring silver's columns up to the contract.
+    """Create the stream's tables where they are missing and bring the columns of silver and history up to the contract.
 
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
@@ -67,19 +68,28 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
             ["arrival_date"],
             "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
         )
-        silver = paths.silver(contract.name)
-        if table_exists(silver):
-            follow(spark, contract, silver, silver_types(contract))
-            return
-        columns = ", ".join(f"`{name}` {kind}" for name, kind in silver_types(contract).items())
-        create_table(
-            spark,
-            silver,
-            columns,
-            contract.partition_columns,
-            f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}', "
-            f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
-        )
+        _ensure(spark, contract, paths.silver(contract.name), silver_types(contract), contract.partition_columns)
+        if contract.keeps_history:
+            _require_memory(paths.history(contract.name))
+            _ensure(spark, contract, paths.history(contract.name), history_types(contract), [])
+
+
+def _ensure(
+    spark: "SparkSession", contract: StreamContract, path: str, types: dict[str, str], partitions: list[str]
+) -> None:
+    """Create a table of these columns, or bring its columns up to the contract."""
+    if table_exists(path):
+        follow(spark, contract, path, types)
+        return
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+    create_table(
+        spark,
+        path,
+        columns,
+        partitions,
+        f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}', "
+        f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
+    )
 
 
 def silver_types(contract: StreamContract) -> dict[str, str]:
@@ -87,6 +97,11 @@ def silver_types(contract: StreamContract) -> dict[str, str]:
     fields = {field.name: spark_type(field) for field in contract.fields}
     change = CHANGE_COLUMNS if contract.is_cdc else {}
     return {**fields, "event_date": "date", "_rescued": "string", **change, **_PROVENANCE_TYPES}
+
+
+def history_types(contract: StreamContract) -> dict[str, str]:
+    """Column names and Spark types of the history table, in order."""
+    return {**silver_types(contract), CHANGE_ID: "string", **VERSION_COLUMNS}
 
 
 def _stats_columns(contract: StreamContract) -> str:

@@ -20,6 +20,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.bronze import prove_bronze
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.proofs.gold import prove_gold
+from lakehouse.lake.proofs.history import prove_history
 from lakehouse.lake.proofs.silver import prove_silver
 from lakehouse.settings import Settings
 
@@ -130,6 +131,7 @@ def _prove(
             fix=f"lakehouse drain {contract.name}",
         )
     silver = prove_silver(spark, contract, paths, through=through, version=version)
+    versions = prove_history(spark, contract, paths, through=through) if contract.keeps_history else []
     gold = prove_gold(spark, contract, paths, gold_path(settings))
     proof = StreamProof(
         stream=contract.name,
@@ -143,4 +145,4 @@ def _prove(
         silver_version=version,
         gaps=recorded_gaps(path),
     )
-    return proof, [*findings, *silver.findings, *gold.findings]
+    return proof, [*findings, *silver.findings, *versions, *gold.findings]

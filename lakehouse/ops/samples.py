@@ -54,6 +54,8 @@ class Sample:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"{self.metric!r} is no known metric; add it to lakehouse.ops.samples.METRICS")
+        # Counts come as whole numbers; whoever reads a sample may rely on a float.
+        object.__setattr__(self, "value", float(self.value))
 
     def as_event(self, host: str) -> dict[str, Any]:
         """As it goes to the topic `system-metrics`. Its id is the same for the same figure at the same time."""

@@ -29,7 +29,7 @@ def broken_promises(contract: StreamContract, values: list[bytes]) -> list[list[
     fields = [field for field in contract.fields if field.parse is None and field.derive is None]
     events = [_parsed(value) for value in values]
     # One list per field, unnested side by side: planning a query costs more than running it on every event at once.
-    given = [[_text(_given(event, field)) if event else None for event in events] for field in fields]
+    given = [[_text(field.value_in(event)) if event else None for event in events] for field in fields]
     texts = ", ".join(f"unnest(?::varchar[]) as t{number}" for number in range(len(fields)))
     casts = ", ".join(
         f'try_cast(t{number} as {_DUCKDB_TYPES.get(field.type, field.type)}) as "{field.name}"'
@@ -59,10 +59,6 @@ def _judge(
     unreadable = [field.name for field, cell in zip(fields, cells, strict=True) if cell is None and not field.nullable]
     broken = [rule.name for rule, answer in zip(contract.rules, answers, strict=True) if answer is not True]
     return unreadable or broken
-
-
-def _given(event: dict[str, Any], field: FieldSpec) -> Any:
-    return next((event[key] for key in field.keys if event.get(key) is not None), None)
 
 
 def _text(value: Any) -> str | None:

@@ -7,7 +7,7 @@ Here: the producer around librdkafka, the sending loop, its summary. Not here: w
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,8 +19,8 @@ from lakehouse.kafka.client import unreachable
 from lakehouse.settings import Settings
 from lakehouse.sources.pacing import Pacer
 
-Message = tuple[str | None, bytes]
-"""(key, value)"""
+Message = tuple[str | None, bytes | None]
+"""(key, value); a value of None is a tombstone"""
 
 BURST_CHUNK = 2_000
 STATS_INTERVAL_SECONDS = 5.0
@@ -86,7 +86,7 @@ class EventSender:
                 fix="Correct the `producer` part of the --config file.",
             ) from error
 
-    def send(self, messages: list[Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         """Queue the messages in order; waits while the queue is full."""
         from confluent_kafka import KafkaError
 

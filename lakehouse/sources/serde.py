@@ -55,7 +55,7 @@ class AvroSerde:
         """The event in Avro; an event that the schema cannot hold, broken on purpose, goes as it is."""
         try:
             document = json.loads(event, parse_float=Decimal)
-            record = {avro_name(field): _avro_value(field, document.get(field.key)) for field in self._fields}
+            record = {avro_name(field): _avro_value(field, field.value_in(document)) for field in self._fields}
             return bytes(self._serializer(record, self._context))
         except (ValueError, TypeError, AttributeError, InvalidOperation, OverflowError):
             return event

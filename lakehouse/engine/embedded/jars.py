@@ -106,8 +106,8 @@ def _parse_line(line: str, where: str) -> Jar:
     return Jar(parts[0], parts[1].removeprefix("sha256:"), int(parts[2]))
 
 
-def fetch(cache_dir: Path, groups: list[str] | None = None, on_progress: Progress | None = None) -> int:
-    """Make every locked jar of the groups present in the cache; return how many were downloaded.
+def fetch(cache_dir: Path, on_progress: Progress | None = None, *, lock_file: Path = LOCK_FILE) -> int:
+    """Make every jar of a lock present in the cache; return how many were downloaded.
 
     A jar enters the cache by rename after its hash was checked, so an interrupted download leaves nothing behind
     and two processes may fetch at once.
@@ -115,8 +115,7 @@ def fetch(cache_dir: Path, groups: list[str] | None = None, on_progress: Progres
     Raises:
         SetupError: no network, no such jar, or a hash that differs.
     """
-    lock = read_lock()
-    jars = {jar.file_name: jar for name in groups or list(lock) for jar in lock[name]}
+    jars = {jar.file_name: jar for group in read_lock(lock_file).values() for jar in group}
     missing = [jar for jar in jars.values() if not is_cached(cache_dir, jar)]
     if not missing:
         return 0
@@ -138,9 +137,9 @@ def fetch(cache_dir: Path, groups: list[str] | None = None, on_progress: Progres
     return len(missing)
 
 
-def paths(cache_dir: Path, group: str) -> list[Path]:
+def paths(cache_dir: Path, group: str, *, lock_file: Path = LOCK_FILE) -> list[Path]:
     """The cached files of a group, in lock order; call `fetch` first."""
-    return [jar_folder(cache_dir) / jar.file_name for jar in read_lock()[group]]
+    return [jar_folder(cache_dir) / jar.file_name for jar in read_lock(lock_file)[group]]
 
 
 def jar_folder(cache_dir: Path) -> Path:
@@ -177,7 +176,7 @@ def check_hash(path: Path, jar: Jar) -> None:
     actual = sha256_of(path)
     if actual != jar.sha256:
         raise SetupError(
-            f"{jar.coordinate} was downloaded with SHA-256 {actual}, but infra/jars.lock says {jar.sha256}.",
+            f"{jar.coordinate} was downloaded with SHA-256 {actual}, but the lock says {jar.sha256}.",
             why="The file was damaged or exchanged on the way, or a proxy answered in its place.",
             fix="Run `lakehouse setup` again. If it stays so, ask who runs the proxy; do not change the lock.",
         )
@@ -227,24 +226,45 @@ def _maven(
     return MavenContext(resolver=resolver, repo_cache=repository, local_repos=[], timeout=REQUEST_TIMEOUT_SECONDS)
 
 
-def make_lock(path: Path = LOCK_FILE) -> int:
-    """Resolve the versions named above and write the lock anew; return the number of jars."""
+def make_lock(
+    path: Path = LOCK_FILE,
+    *,
+    transitive: dict[str, list[str]] = TRANSITIVE,
+    flat: dict[str, list[str]] = FLAT,
+    provided: dict[str, str] | None = None,
+    made_by: str = "lakehouse.engine.embedded.jars",
+) -> int:
+    """Resolve versions and write a lock anew; return the number of jars.
+
+    Args:
+        path: The lock.
+        transitive: Per group the artifacts that are locked with all that they need.
+        flat: Per group the artifacts that are locked alone.
+        provided: Per group another group, whose artifacts it does not take along.
+        made_by: The module that calls.
+    """
     lines = [
         "# Every Java archive of the embedded engines: coordinate, SHA-256, bytes.",
-        "# Made by: python -m lakehouse.engine.embedded.jars --lock",
+        f"# Made by: python -m {made_by} --lock",
     ]
-    count = 0
+    locked: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         context = _maven(Path(scratch))
-        for group, flat in FLAT.items():
+        for group, alone in flat.items():
             lines += ["", f"[{group}]"]
-            for coordinate in sorted({*_tree(context, TRANSITIVE.get(group, [])), *flat}):
+            known = {_artifact(other) for other in locked.get((provided or {}).get(group, ""), [])}
+            found = {*_tree(context, transitive.get(group, [])), *alone}
+            locked[group] = sorted(coordinate for coordinate in found if _artifact(coordinate) not in known)
+            for coordinate in locked[group]:
                 name, artifact, version = coordinate.split(":")
                 file = context.project(name, artifact).at_version(version).artifact(packaging="jar").resolve()
                 lines.append(f"{coordinate} sha256:{sha256_of(file)} {file.stat().st_size}")
-                count += 1
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return count
+    return sum(map(len, locked.values()))
+
+
+def _artifact(coordinate: str) -> str:
+    return coordinate.rpartition(":")[0]
 
 
 def _tree(context: Any, roots: list[str]) -> list[str]:

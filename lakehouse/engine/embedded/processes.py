@@ -4,6 +4,7 @@ Here: identity, marks, ending a process and its children. Not here: which proces
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,15 +69,15 @@ def marked(home: str, services: Iterable[str] | None = None) -> list[psutil.Proc
     return found
 
 
-def end(processes: list[psutil.Process], grace_seconds: float) -> int:
-    """SIGTERM to all, wait, SIGKILL to the rest and to children they leave; return how many had to be killed."""
+def end(processes: list[psutil.Process], grace_seconds: float, how: int = signal.SIGTERM) -> int:
+    """Signal `how` to all, wait, SIGKILL to the rest and to children they leave; return how many had to be killed."""
     family = {child.pid: child for process in processes for child in _children(process)}
     for process in processes:
-        _signal(process, kill=False)
+        _signal(process, how)
     _, alive = psutil.wait_procs(processes, timeout=grace_seconds)
     leftovers = [*alive, *(child for child in family.values() if child.is_running())]
     for process in leftovers:
-        _signal(process, kill=True)
+        _signal(process, signal.SIGKILL)
     psutil.wait_procs(leftovers, timeout=5)
     return len(alive)
 
@@ -89,12 +90,9 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
     return children
 
 
-def _signal(process: psutil.Process, *, kill: bool) -> None:
+def _signal(process: psutil.Process, how: int) -> None:
     try:
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
+        process.send_signal(how)
     except psutil.NoSuchProcess:
         return
 

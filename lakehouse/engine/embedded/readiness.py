@@ -6,7 +6,7 @@ Here: one real request per service, and its own last words. Not here: how long t
 from pathlib import Path
 
 from lakehouse.engine import spark as spark_client
-from lakehouse.engine.embedded import dagster_ui, kafka, registry, spark
+from lakehouse.engine.embedded import connect, dagster_ui, kafka, postgres, registry, spark
 from lakehouse.engine.embedded.service import ServiceSpec
 from lakehouse.errors import LakehouseError
 
@@ -18,6 +18,10 @@ def is_healthy(spec: ServiceSpec, timeout_seconds: float) -> bool:
             kafka.ask(spec.url, timeout_seconds)
         elif spec.name == spark.NAME:
             spark_client.ask(spec.url, timeout_seconds)
+        elif spec.name == postgres.NAME:
+            postgres.ask(spec.url, timeout_seconds)
+        elif spec.name == connect.NAME:
+            return connect.ask(spec.url, timeout_seconds)
         elif spec.name == registry.NAME:
             return registry.ask(spec.url, timeout_seconds)
         elif spec.name == dagster_ui.WEBSERVER:

@@ -3,6 +3,7 @@
 Here: the description of a service and of its state. Not here: how any particular service is built.
 """
 
+import signal
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +23,9 @@ class ServiceSpec:
         log: File a person should read when it fails.
         output: File that takes stdout and stderr.
         endpoint: Setting under which `url` is published in endpoints.json, or "".
-        stop_seconds: Time it gets between SIGTERM and SIGKILL.
+        stop_seconds: Time it gets between `stop_signal` and SIGKILL.
+        stop_signal: Asks it to end.
+        more_endpoints: Further settings and the addresses to publish under them.
     """
 
     name: str
@@ -36,10 +39,17 @@ class ServiceSpec:
     endpoint: str = ""
     env: dict[str, str] = field(default_factory=dict)
     stop_seconds: float = 10
+    stop_signal: int = signal.SIGTERM
+    more_endpoints: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for JSON."""
-        return asdict(self)
+        """As plain data for JSON. What is rarely set is left out: a supervisor of an earlier release reads it, too."""
+        values = asdict(self)
+        if self.stop_signal == signal.SIGTERM:
+            del values["stop_signal"]
+        if not self.more_endpoints:
+            del values["more_endpoints"]
+        return values
 
 
 @dataclass(frozen=True)

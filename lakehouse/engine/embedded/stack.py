@@ -6,6 +6,7 @@ Not here: keeping processes alive (supervisor), the services' own settings (kafk
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.engine.embedded import dagster_ui, jars, kafka, ports, processes, registry, spark
+from lakehouse.engine.embedded import (
+    connect,
+    connect_jars,
+    dagster_ui,
+    jars,
+    kafka,
+    ports,
+    postgres,
+    processes,
+    registry,
+    spark,
+)
 from lakehouse.engine.embedded.java import find_java
 from lakehouse.engine.embedded.readiness import is_healthy, last_words
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
@@ -25,6 +37,8 @@ MIN_FREE_BYTES = 1024**3
 READY_SECONDS = {
     kafka.NAME: 90.0,
     spark.NAME: 180.0,
+    postgres.NAME: 60.0,
+    connect.NAME: 120.0,
     registry.NAME: 120.0,
     dagster_ui.WEBSERVER: 180.0,
     dagster_ui.DAEMON: 180.0,
@@ -66,7 +80,7 @@ def start(
 
     Args:
         settings: Where the state folder is, preferred ports, memory.
-        services: Any of kafka, spark, registry, dagster.
+        services: Any of kafka, spark, registry, postgres, connect (which needs postgres), dagster.
         on_progress: Called at each step; from several threads while jars are downloaded.
         owner_pid: When this process ends, the stack stops by itself; 0 keeps it until `stop`.
 
@@ -123,8 +137,11 @@ def stop(settings: Settings) -> list[str]:
         if process is not None:
             processes.end([process], SUPERVISOR_STOP_SECONDS)
         # What is left when the supervisor itself was killed.
-        alive = [identity.process() for identity in files.recorded().values()]
-        processes.end([entry for entry in alive if entry is not None], 10)
+        how = {spec.name: spec.stop_signal for spec in files.read_plan()}
+        for name, identity in files.recorded().items():
+            left = identity.process()
+            if left is not None:
+                processes.end([left], 10, how.get(name, signal.SIGTERM))
         strays = processes.marked(str(settings.home))
         processes.end(strays, 5)
         files.forget()
@@ -208,6 +225,16 @@ def _plan(
     if spark.NAME in jvm:
         port = port_for(spark.TITLE, settings.spark_port, "LAKEHOUSE_SPARK_PORT")
         specs[spark.NAME] = spark.prepare(settings, java, port)
+    if postgres.NAME in wanted and postgres.NAME not in specs:
+        port = port_for(postgres.TITLE, settings.postgres_port, "PGPORT")
+        specs[postgres.NAME] = postgres.prepare(settings, port)
+    if connect.NAME in wanted and connect.NAME not in specs:
+        java = find_java(settings)
+        fetch_jars(settings, report, connect_jars.LOCK_FILE)
+        brokers = specs[kafka.NAME].url if kafka.NAME in specs else settings.kafka_bootstrap_servers
+        port = ports.any_free(taken)
+        specs[connect.NAME] = connect.prepare(settings, java, port, brokers, postgres.cdc_password(settings))
+        taken.add(port)
     if registry.NAME in wanted and registry.NAME not in specs:
         fetch_registry(settings, report)
         port = ports.choose(registry.PREFERRED_PORT, taken)
@@ -223,14 +250,14 @@ def _plan(
     return list(specs.values())
 
 
-def fetch_jars(settings: Settings, report: Report) -> int:
-    """Make the jars present, reporting bytes; return how many had to be downloaded."""
+def fetch_jars(settings: Settings, report: Report, lock_file: Path = jars.LOCK_FILE) -> int:
+    """Make the jars of a lock present, reporting bytes; return how many had to be downloaded."""
     began = time.monotonic()
 
     def on_bytes(done: int, total: int) -> None:
         report(Progress("Java archives", "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
 
-    count = jars.fetch(settings.cache_dir, on_progress=on_bytes)
+    count = jars.fetch(settings.cache_dir, on_bytes, lock_file=lock_file)
     if count:
         report(Progress("Java archives", "done", f"{count} files, {time.monotonic() - began:.1f} s"))
     return count
@@ -261,10 +288,12 @@ def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> N
             report(Progress(spec.title, "note", f"still running (pid {process.pid}); taking it over"))
         else:
             report(Progress(spec.title, "note", f"pid {process.pid} does not answer; replacing it"))
-            processes.end([process], spec.stop_seconds)
+            processes.end([process], spec.stop_seconds, spec.stop_signal)
     strays = [
         entry
-        for entry in processes.marked(str(settings.home), (kafka.NAME, spark.NAME, registry.NAME))
+        for entry in processes.marked(
+            str(settings.home), (kafka.NAME, spark.NAME, registry.NAME, postgres.NAME, connect.NAME)
+        )
         if entry.pid not in healthy
     ]
     processes.end(strays, 10)
@@ -299,8 +328,6 @@ def _gone(files: StackFiles) -> SupervisorGoneError:
 
 
 def _hang_up(pid: int) -> None:
-    import signal
-
     os.kill(pid, signal.SIGHUP)
 
 

@@ -63,6 +63,8 @@ class StackFiles:
     def write_endpoints(self, specs: list[ServiceSpec]) -> None:
         """Publish the addresses under the names of their settings."""
         addresses = {spec.endpoint: spec.url for spec in specs if spec.endpoint}
+        for spec in specs:
+            addresses |= spec.more_endpoints
         write_atomically(self.endpoints, json.dumps(addresses, indent=1) + "\n")
 
     def forget(self) -> None:

@@ -169,7 +169,7 @@ class Supervisor:
             process = service.identity.process()
             if process is None or service.restart_at:
                 continue
-            killed = processes.end([process], service.spec.stop_seconds)
+            killed = processes.end([process], service.spec.stop_seconds, service.spec.stop_signal)
             if service.child is not None:
                 service.child.wait()
             self._say(f"{name}: {'killed' if killed else 'stopped'}")

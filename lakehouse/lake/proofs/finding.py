@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Check = Literal["storage", "contiguity", "bronze", "schema", "silver", "quarantine", "gold"]
+Check = Literal["storage", "contiguity", "bronze", "schema", "silver", "quarantine", "history", "gold"]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import current_user, judge_as_decided
 from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.history import bring_in
 from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.locks import exclusive, silver_lock
@@ -170,6 +171,8 @@ class _Replay:
         if not found.by_fate[RELEASED]:
             return 0
         rows = valid_rows(judged.where(f"_fate = '{RELEASED}'"), self._contract)
+        if self._contract.keeps_history:
+            bring_in(rows, self._contract, self._paths.history(self._contract.name), through=None)
         path = self._paths.silver(self._contract.name)
         metadata = {"kind": "replay", "stream": self._contract.name, "released": found.by_fate[RELEASED]}
         return merge_winners(winner_per_key(rows, self._contract), self._contract, path, found.event_dates, metadata)

@@ -126,7 +126,7 @@ def resend(
                 report.refused[letter.id] = f"was sent again {letter.retry_count} times, the limit is {max_retries}"
             else:
                 try:
-                    outgoing.append((letter, _value(letter, corrections)))
+                    outgoing.append((letter, _value(letter, corrections, is_change=contract.is_cdc)))
                 except ValueError:
                     report.refused[letter.id] = "is no JSON object, so that no field can be set"
         postman = Postman(settings, contract.topic.name, contract.topic.dlq)
@@ -168,11 +168,11 @@ def original(letter: DeadLetter) -> bytes | None:
     return base64.b64decode(text, validate=True) if encoding == "base64" else text.encode()
 
 
-def _value(letter: DeadLetter, corrections: Corrections) -> bytes | None:
+def _value(letter: DeadLetter, corrections: Corrections, *, is_change: bool) -> bytes | None:
     value = original(letter)
     if not corrections:
         return value
-    return corrected((value or b"").decode(), corrections).encode()
+    return corrected((value or b"").decode(), corrections, is_change=is_change).encode()
 
 
 def _identity(record_id: str) -> tuple[str, int, int]:

@@ -19,8 +19,9 @@ from lakehouse_tests.integration.dbt import silver
 
 MARTS = {
     "daily_user_metrics", "dim_customer", "dim_date", "dim_payment_method", "dim_product", "dim_retail_country",
-    "dim_retail_customer", "dim_retail_product", "dim_store", "fct_retail_sales", "fct_sales", "obt_sales",
-    "retail_daily", "sales_daily", "user_events_daily",
+    "dim_retail_customer", "dim_retail_product", "dim_shop_customer", "dim_shop_customer_history", "dim_store",
+    "fct_retail_sales", "fct_sales", "fct_shop_orders", "obt_sales", "retail_daily", "sales_daily",
+    "shop_customers_by_city", "user_events_daily",
 }  # fmt: skip
 
 

@@ -1,12 +1,19 @@
 """Change records on the real parts: silver is the table as the source has it, in whatever way it was filled."""
 
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import connect
 from lakehouse.errors import UsageError
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
@@ -20,7 +27,7 @@ from lakehouse.lake.rejects.outcome import Choice
 from lakehouse.lake.trace import trace_key
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.changes import Change, Record, enveloped, flattened, people, state_of
+from lakehouse_tests.changes import Change, Record, enveloped, flattened, people, state_of, versions_of
 from lakehouse_tests.streams import rows_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -53,6 +60,21 @@ def held(settings: Settings, contract: StreamContract) -> dict[int, tuple[str | 
     return {number: (name, paid) for number, name, paid, deleted in rows if not deleted}
 
 
+def held_versions(settings: Settings, contract: StreamContract) -> dict[int, list[tuple[Any, ...]]]:
+    """The versions that readers of the history see, as (name, from, to)."""
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    path = LakePaths.of(settings).history(contract.name)
+    rows = rows_of(
+        path, "id, _position[1] as p, name, epoch_ms(valid_from), epoch_ms(valid_to), is_version, is_current"
+    )
+    for number, _, name, since, until, is_version, is_current in sorted(rows, key=lambda row: row[:2]):
+        assert is_current == (is_version and until is None)
+        if is_version:
+            ends = (None if at is None else datetime.fromtimestamp(at / 1000, UTC) for at in (since, until))
+            found.setdefault(number, []).append((name, *ends))
+    return found
+
+
 def take(settings: Settings, contract: StreamContract) -> None:
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
 
@@ -77,7 +99,7 @@ def test_silver_is_the_table_in_any_order_of_arrival_and_by_every_way_to_fill_it
     settings: Settings, topic_name: Topic
 ) -> None:
     """Shuffled micro-batches with duplicates and rejects equal a Python model, their rebuild, and their replay."""
-    contract = people_on(settings, topic_name("people"))
+    contract = people_on(settings, topic_name("people"), history="scd2", track=["name"])
     changes = some_changes(1, 60)
     stories = [(change, enveloped) for change in changes] + [(change, flattened) for change in changes[::3]]
     stories += [(change._replace(op="tombstone", lsn=None), enveloped) for change in changes if change.op == "d"]
@@ -95,8 +117,9 @@ def test_silver_is_the_table_in_any_order_of_arrival_and_by_every_way_to_fill_it
             send(settings, contract.topic.name, [bad], 0)
             ends[0] += 1
         take(settings, contract)
-    wanted = state_of(placed)
+    wanted, versions = state_of(placed), versions_of(placed)
     assert held(settings, contract) == wanted
+    assert held_versions(settings, contract) == versions
     proof = verify(settings, [contract])
     assert proof.findings == []
     assert (proof.proofs[0].bronze, proof.proofs[0].quarantined) == (sum(ends), 1)
@@ -109,6 +132,7 @@ def test_silver_is_the_table_in_any_order_of_arrival_and_by_every_way_to_fill_it
     assert sorted(rows_of(path, everything)) == before
     assert kappa.replay(contract, settings).changed == []
     assert sorted(rows_of(path, everything)) == before
+    assert held_versions(settings, contract) == versions
     with pytest.raises(UsageError, match="only be replayed as a whole"):
         kappa.replay(contract, settings, since=contract_start(contract))
 
@@ -116,12 +140,12 @@ def test_silver_is_the_table_in_any_order_of_arrival_and_by_every_way_to_fill_it
     looser = contract.model_copy(update={"rules": []})
     assert quarantine.replay(looser, settings, Choice()).released == 1
     assert held(settings, contract) == wanted | {99: ("", "1.00")}
+    assert len(held_versions(settings, contract)[99]) == 1
     assert verify(settings, [looser]).findings == []
 
 
-def contract_start(contract: StreamContract) -> Any:
-    from datetime import UTC, datetime
-
+def contract_start(contract: StreamContract) -> datetime:
+    """The first moment of the stream."""
     return datetime(contract.start.year, contract.start.month, contract.start.day, tzinfo=UTC)
 
 
@@ -161,3 +185,40 @@ def test_a_deleted_key_can_be_traced_to_its_last_record(settings: Settings, topi
         ("1:0", "beaten", "source position"),
         ("1:2", "beaten", "source position"),
     ]
+
+
+def test_a_history_is_whole_after_a_crash_a_late_start_and_a_loss(
+    settings: Settings, topic_name: Topic, tmp_path: Path
+) -> None:
+    """Killed between the two commits; switched on when silver was there already; damaged, and then found out."""
+    plain = people_on(settings, topic_name("people"))
+    contract = plain.model_copy(update={"history": "scd2", "track": ["name"]})
+    changes = some_changes(4, 30)
+    placed: Placed = [(change, (0, 0, at)) for at, change in enumerate(changes)]
+    send(settings, contract.topic.name, [enveloped(change) for change in changes[:10]], 0)
+    take(settings, plain)
+    finding = verify(settings, [contract]).findings
+    assert [(found.check, "holds bronze through batch -1" in found.problem) for found in finding] == [("history", True)]
+
+    send(settings, contract.topic.name, [enveloped(change) for change in changes[10:20]], 0)
+    path = tmp_path / "contract.json"
+    path.write_text(contract.model_dump_json(), encoding="utf-8")
+    worker = subprocess.run(
+        [sys.executable, "-m", "lakehouse.lake.soak.worker", str(path)],
+        env={**os.environ, "LAKEHOUSE_CRASH_AT": "between_history_and_silver"},
+        capture_output=True,
+        check=False,
+    )
+    assert worker.returncode == -signal.SIGKILL, worker.stderr
+    send(settings, contract.topic.name, [enveloped(change) for change in changes[20:]], 0)
+    take(settings, contract)
+    assert held_versions(settings, contract) == versions_of(placed)
+    assert verify(settings, [contract]).findings == []
+
+    spark = connect(settings.spark_remote)
+    try:
+        table = LakePaths.of(settings).history(contract.name)
+        spark.sql(f"UPDATE delta.`{table}` SET valid_to = NULL WHERE _offset = 0").collect()
+    finally:
+        spark.stop()
+    assert [found.check for found in verify(settings, [contract]).findings] == ["history"]

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from lakehouse.components import LakeResource
 from lakehouse.components.check_results import build_check_results_sensor
+from lakehouse.components.monitoring import build_monitoring_defs
 from lakehouse.components.quality import build_quality_defs, build_unusual_checks
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.lake.drain import drain
@@ -20,6 +21,7 @@ from lakehouse.lake.quality.store import read_rows
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
+from lakehouse_tests.unit.ops.servers import mail_server
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 Topic = Callable[[str], str]
@@ -62,6 +64,25 @@ def test_wrong_data_are_reported_hourly_and_every_alert_comes_back_once(
             "volume_as_usual", "distribution_as_usual", "freshness_as_usual",
         }  # fmt: skip
 
+        # The round of monitoring: people hear of it, by mail and once; figures go to the topic and to Prometheus.
+        monitoring = dg.Definitions.merge(
+            build_monitoring_defs({"sales": sales}), dg.Definitions(resources={"lake": lake})
+        ).resolve_job_def("monitoring_job")
+        with mail_server() as box:
+            monkeypatch.setenv("SMTP_HOST", "127.0.0.1")
+            monkeypatch.setenv("SMTP_PORT", str(box.port))
+            rounds = [monitoring.execute_in_process(instance=instance) for _ in range(2)]
+        about = [str(message["Subject"]) for _, message in box.mails if "silver.sales" in str(message["Subject"])]
+        assert any("rejects_quantity_positive" in subject for subject in about)
+        assert len(set(about)) == len(about)
+        told = {e.asset_key.path[1]: e.materialization.metadata for e in rounds[0].get_asset_materialization_events()}
+        assert told["metrics"]["published"].value == told["metrics"]["samples"].value
+        assert told["metrics"]["consumer_lag_rows_sales"].value == 0
+        assert told["metrics"]["run_success_ratio_data_quality"].value == 1
+        assert told["audit"]["new_actions"].value
+        page = (settings.home / "metrics" / "lakehouse.prom").read_text(encoding="utf-8")
+        assert 'lakehouse_consumer_lag_rows{stream="sales"} 0\n' in page
+
         # A failed check of any other run; the sensor crashes before its cursor is kept, and looks again.
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
@@ -93,8 +114,12 @@ def test_wrong_data_are_reported_hourly_and_every_alert_comes_back_once(
     samples = sample_pipeline([sales], settings, now=now)
     assert lake.publish_metrics(samples) == lake.publish_metrics(samples) == len(samples)
     drain(own[METRICS_STREAM], settings, budget_seconds=240, idle_seconds=0)
-    kept = rows_of(LakePaths.of(settings).silver(METRICS_STREAM), "metric, figure")
-    assert sorted(kept) == sorted((sample.metric, float(sample.value)) for sample in samples)
+    kept = rows_of(LakePaths.of(settings).silver(METRICS_STREAM), "metric, figure, sampled_at")
+    mine = [
+        (metric, figure) for metric, figure, at in kept if at.timestamp() == pytest.approx(now.timestamp(), abs=1e-3)
+    ]
+    assert sorted(mine) == sorted((sample.metric, float(sample.value)) for sample in samples)
+    assert len(kept) > len(mine), "and those of the rounds"
 
 
 def test_a_topic_is_shown_from_its_beginning(settings: Settings, topic_name: Topic) -> None:

@@ -155,3 +155,9 @@ def test_values_arrive_as_they_are_in_the_file(settings: Settings, topic: str, t
         "_file": "a.csv",
         "_line": 1,
     }
+
+
+def test_changes_of_a_table_go_to_its_topic_and_tombstones_are_counted(settings: Settings, topic: str) -> None:
+    result = _result(_start("orders", "--count", "150", "--seed", "1", "--topic", topic, "--json"))
+    assert (result["topic"], result["sent"], result["failed"], result["seed"]) == (topic, 150, 0, 1)
+    assert _count(settings, topic) == 150

@@ -26,6 +26,8 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["sales", "--interval", "-1"], 2, "--interval -1 is not possible"),
         (["sales", "--count", "0"], 2, "--count 0 is not possible"),
         (["sales", "--bad-share", "2"], 2, "--bad-share 2 is no share"),
+        (["customers", "--count", "0"], 2, "--count 0 is not possible"),
+        (["orders", "--bad-share", "2"], 2, "--bad-share 2 is no share"),
         (["sales", "--from", "yesterday"], 2, "--from 'yesterday' is no time"),
         (["sales", "--from", "2026-01-01"], 2, "need --count"),
         (["sales", "--config", "none.json"], 2, "none.json cannot be read"),

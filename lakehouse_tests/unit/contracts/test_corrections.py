@@ -44,3 +44,15 @@ def test_a_value_that_is_none_of_its_type_is_refused(pair: str, complaint: str) 
 def test_what_is_no_json_object_cannot_be_corrected(event: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         corrected(event, {"quantity": "1"})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"before": null, "after": {"id": 1, "n": "x"}, "op": "c"}',
+        '{"schema": {"n": 0}, "payload": {"after": {"n": "x"}, "op": "u"}}',
+        '{"id": 1, "n": "x", "__op": "u"}',
+    ],
+)
+def test_a_change_record_is_corrected_in_its_row(event: str) -> None:
+    assert corrected(event, {"n": '"y"'}, is_change=True) == event.replace('"x"', '"y"')

@@ -71,6 +71,15 @@ def test_the_good_one_loads() -> None:
         ("mode: upsert", "mode: [upsert", "defs.yaml:11: no valid YAML"),
         ("StreamComponent", "StreemComponent", "defs.yaml:1: type is 'lakehouse.components.StreemComponent'; allowed:"),
         ("attributes:", "attribute:", "defs.yaml:1: a stream file has `type:"),
+        ("mode: upsert", "mode: cdc", "defs.yaml:8: event_time: a cdc stream has none;"),
+        ("mode: upsert", "mode: upsert\n  change: {order: []}", "defs.yaml:11: change: only for mode cdc"),
+        ("mode: upsert", "mode: append\n  history: scd2", "defs.yaml:11: history: an append stream has no versions;"),
+        ("mode: upsert", "mode: upsert\n  track: [amount]", "defs.yaml:11: track: only with history: scd2"),
+        (
+            "timestamp, d",
+            "timestamp, encoding: base64, d",
+            "encoding base64 is not for timestamp; base64 is for decimals",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_line_and_allowed_values(old: str, new: str, message: str) -> None:

@@ -107,3 +107,7 @@ def test_a_field_with_two_names_is_taken_under_either() -> None:
     assert _avro(contract, "timestamp")["aliases"] == ["event_time"]
     assert "`timestamp` TIMESTAMP, `event_time` TIMESTAMP" in schemas.event_ddl(contract)
     assert "timestamp" not in contract.field_names, "silver knows one name"
+    event_time = contract.field("event_time")
+    assert event_time.value_in({"timestamp": "a", "event_time": "b"}) == "a"
+    assert event_time.value_in({"timestamp": None, "event_time": "b"}) == "b"
+    assert event_time.value_in({}) is None

@@ -10,6 +10,8 @@ import pytest
 from deltalake import write_deltalake
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.identity import require_lake
+from lakehouse.lake.maintenance import maintain_records
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quality.history import VOLUME, figures
 from lakehouse.lake.quality.store import CheckResult, Statistic, results_since, write_results, write_statistics
@@ -142,3 +144,15 @@ def test_rows_are_added_once_however_often_they_are_written(tmp_path: Path) -> N
     assert len(results_since(paths, NOW.date())) == 2
     one = Statistic("a", NOW, "volume", "", 1.0)
     assert (write_statistics(paths, [one]), write_statistics(paths, [one._replace(value=2.0)])) == (1, 0)
+
+
+def test_many_small_commits_become_one_file_and_no_row_is_lost(settings: Settings) -> None:
+    paths = LakePaths.of(settings)
+    require_lake(settings)
+    for number in range(12):
+        write_results(paths, [CheckResult("silver.a", f"c{number}", "validity", True, run="r", at=NOW)])
+    (dry,) = maintain_records(settings, dry_run=True)
+    (report,) = maintain_records(settings)
+    assert (dry.stream, dry.layer, dry.before.files, dry.after.files) == ("quality", "results", 12, 12)
+    assert (report.before.files, report.after.files) == (12, 1)
+    assert {row["check_name"] for row in results_since(paths, NOW.date())} == {f"c{number}" for number in range(12)}

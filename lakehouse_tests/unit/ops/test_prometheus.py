@@ -7,12 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.ops.host import sample_host
 from lakehouse.ops.prometheus import CONTENT_TYPE, exposition, server, write_textfile
 from lakehouse.ops.samples import METRICS, Sample
+from lakehouse.settings import PROJECT_ROOT
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -51,7 +53,7 @@ def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         st.builds(
             Sample,
             metric=st.sampled_from(sorted(METRICS)),
-            value=st.floats(allow_nan=False, allow_infinity=False),
+            value=st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**12),
             labels=st.dictionaries(st.sampled_from(["stream", "host", "reason"]), st.text(max_size=20)),
             at=st.datetimes(timezones=st.just(UTC)),
         ),
@@ -113,3 +115,14 @@ def test_an_event_of_a_sample_has_the_same_id_for_the_same_figure() -> None:
     assert len(ids) == 6
     with pytest.raises(ValueError, match="no known metric"):
         Sample("no_such", 1.0)
+
+
+def test_the_scrape_configuration_asks_for_what_the_endpoint_serves() -> None:
+    config = yaml.safe_load((PROJECT_ROOT / "infra" / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = config["scrape_configs"]
+    page = (PROJECT_ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    (port,) = re.findall(r"`lakehouse metrics --serve (\d+)`", page)
+    assert job["static_configs"] == [{"targets": [f"127.0.0.1:{port}"]}]
+    assert job["metrics_path"] == "/metrics"
+    seconds = [int(config["global"][name].removesuffix("s")) for name in ("scrape_timeout", "scrape_interval")]
+    assert seconds[0] <= seconds[1], "Prometheus refuses a longer one"

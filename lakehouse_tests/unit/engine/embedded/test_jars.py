@@ -93,7 +93,7 @@ def one_jar(monkeypatch, tmp_path):
             path.write_bytes(served["bytes"])
             return path
 
-    monkeypatch.setattr(jars, "read_lock", lambda: lock)
+    monkeypatch.setattr(jars, "read_lock", lambda *_: lock)
     monkeypatch.setattr(jars, "_maven", lambda folder, *_: Repository(folder))
     return served
 

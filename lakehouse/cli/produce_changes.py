@@ -1,0 +1,127 @@
+"""`lakehouse produce customers|orders`: send the changes of a simulated shop's tables, as a connector would.
+
+Here: arguments and summary. Not here: the changes (`sources.shop`), sending (`sources.producer`).
+"""
+
+import random
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse.cli.console import err, out, print_json
+from lakehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lakehouse.sources.producer import Message
+    from lakehouse.sources.shop import Shop, Table
+
+
+class ShapeName(StrEnum):
+    """How a change is written."""
+
+    envelope = "envelope"
+    flat = "flat"
+
+
+Count = Annotated[int, typer.Option(help="How many records, the snapshot included.")]
+TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
+Interval = Annotated[float, typer.Option(help="Seconds between records; 0 sends as fast as the broker takes them.")]
+ShapeOption = Annotated[ShapeName, typer.Option(help="Debezium's envelope, or the row alone with added __ fields.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed sends the same changes; both tables fit together.")]
+BadShare = Annotated[float, typer.Option(help="Share of records with an unknown operation, 0 to 1.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
+
+
+def customers(
+    count: Count = 200,
+    interval: Interval = 0.0,
+    shape: ShapeOption = ShapeName.envelope,
+    seed: Seed = None,
+    bad_share: BadShare = 0.0,
+    topic: TopicName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send changes of the shop's customers: a snapshot, then creates, updates, deletes with tombstones, new keys.
+
+    Example: lakehouse produce customers --count 500 --seed 7
+    """
+    _send("customers", count, interval, shape, seed, bad_share, topic, as_json=as_json)
+
+
+def orders(
+    count: Count = 400,
+    interval: Interval = 0.0,
+    shape: ShapeOption = ShapeName.envelope,
+    seed: Seed = None,
+    bad_share: BadShare = 0.0,
+    topic: TopicName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send changes of the shop's orders: a snapshot, then creates, updates, deletes with tombstones, new keys.
+
+    Example: lakehouse produce orders --count 1000 --seed 7 --shape flat
+    """
+    _send("orders", count, interval, shape, seed, bad_share, topic, as_json=as_json)
+
+
+def _send(
+    table: "Table",
+    count: int,
+    interval: float,
+    shape: ShapeName,
+    seed: int | None,
+    bad_share: float,
+    topic: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from lakehouse.contracts.load import load_stream
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.sources.config import resolve
+    from lakehouse.sources.producer import EventSender, run, stop_on_signals
+    from lakehouse.sources.shop import Shop
+
+    if count < 1:
+        raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more.")
+    if not 0 <= bad_share <= 1:
+        raise UsageError(f"--bad-share {bad_share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
+    options = resolve(topic=topic or load_stream(table).topic.name, interval=interval)
+    read_topic_state(options.settings, options.topic)
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    shop = Shop(seed=seed, shape=shape.value, bad_share=bad_share)
+    sender = EventSender(options.settings, options.topic, options.client)
+    with stop_on_signals() as stop:
+        summary = run(
+            _of_table(shop, table),
+            sender,
+            interval=options.interval,
+            count=count,
+            stop=stop,
+            report=lambda line: err.print(line, markup=False),
+        )
+    result = {
+        "topic": options.topic,
+        "sent": summary.sent,
+        "failed": summary.failed,
+        "rows": len(shop.rows(table)),
+        "seconds": round(summary.seconds, 3),
+        "seed": seed,
+        "interrupted": summary.interrupted,
+    }
+    if as_json:
+        print_json(result)
+    else:
+        out.print(
+            f"sent {summary.sent:,} changes of {table} · failed {summary.failed:,} · seed {seed} · "
+            f"{summary.seconds:.1f} s"
+        )
+    if summary.first_error:
+        err.print(f"first failure: {summary.first_error}", markup=False)
+    raise typer.Exit(summary.exit_code)
+
+
+def _of_table(shop: "Shop", table: "Table") -> "Iterator[Message]":
+    return ((record.key, record.value) for record in shop if record.table == table)

@@ -1,0 +1,121 @@
+"""The history of a stream (`history: scd2`): every change of every key, with the versions that they make.
+
+Here: bringing a step's changes in, making the table anew from bronze. Not here: what a version is
+(`transforms.versions`). The table is a function of the set of changes: bringing in what is there changes nothing. Its
+commits carry the step's batch number as silver's do, and come before silver's, so that history is never behind. Who
+writes it holds the lock of silver's writers.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import materialised, spark_errors
+from lakehouse.lake.accepted import Rest, note_accepted, read_accepted
+from lakehouse.lake.decisions import judge_as_decided
+from lakehouse.lake.ledger import last_commit_of, last_plan
+from lakehouse.lake.paths import LakePaths
+from lakehouse.transforms.events import silver_columns, slim, valid_rows
+from lakehouse.transforms.versions import CHANGE_ID, changes_of, history_columns, with_versions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+KIND = "history"
+_SOURCE = "history_source"
+
+
+def held_through(path: str) -> int:
+    """The last bronze batch that the history holds; -1 when it was never filled."""
+    commit = last_commit_of(path, KIND)
+    return -1 if commit is None else int(commit.metadata["through"])
+
+
+def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through: int | None) -> None:
+    """Add the changes of these rows, and give every change of their keys its place among the versions anew.
+
+    Args:
+        rows: Valid rows in the shape of silver.
+        contract: The stream.
+        path: The history table.
+        through: The last bronze batch of the step that they are taken from; the number of the commit. None for rows
+            that are no step's, as after a replay of quarantine.
+    """
+    spark = rows.sparkSession
+    fresh = materialised(changes_of(rows, contract))
+    held = spark.read.format("delta").load(path)
+    of_same_keys = held.join(fresh.select(*contract.key).distinct(), list(contract.key), "left_semi")
+    together = of_same_keys.select(*silver_columns(contract), CHANGE_ID).unionByName(fresh)
+    # Materialised: the merge must not read the table that it changes a second time.
+    placed = materialised(with_versions(changes_of(together, contract), contract))
+    metadata: dict[str, Any] = {"kind": "replay", "stream": contract.name}
+    if through is not None:
+        metadata |= {"kind": KIND, "through": through}
+    settings = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps(metadata)}
+    if through is not None:
+        settings["spark.databricks.delta.write.txnAppId"] = f"{KIND}/{contract.name}"
+        settings["spark.databricks.delta.write.txnVersion"] = str(through)
+    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        placed.createOrReplaceTempView(_SOURCE)
+        spark.sql(_statement(contract, path)).collect()
+    finally:
+        for key in settings:
+            spark.conf.unset(key)
+
+
+def note_empty_step(spark: "SparkSession", contract: StreamContract, path: str, through: int) -> None:
+    """Advance the history's position over a step without valid rows."""
+    nothing = spark.read.format("delta").load(path).limit(0)
+    _writer(nothing, contract, through, "append").option("txnAppId", f"{KIND}/{contract.name}").option(
+        "txnVersion", str(through)
+    ).save(path)
+
+
+def rebuild(spark: "SparkSession", contract: StreamContract, paths: LakePaths, through: int) -> None:
+    """Make the table anew from bronze through this batch, in one commit."""
+    with spark_errors():
+        rows = from_bronze(spark, contract, paths, through)
+        _writer(rows, contract, through, "overwrite").save(paths.history(contract.name))
+
+
+def catch_up(spark: "SparkSession", contract: StreamContract, paths: LakePaths, through: int) -> bool:
+    """Make the table anew when it lacks batches that silver has, or when its rows are of an older contract.
+
+    It lacks batches when it is new, or was switched off for a while.
+    """
+    path = paths.history(contract.name)
+    accepted = read_accepted(path)
+    is_old = accepted is not None and bool(accepted.rest)
+    held = held_through(path)
+    if held >= through and not is_old:
+        return False
+    rebuild(spark, contract, paths, max(held, through))
+    if accepted is not None and is_old:
+        note_accepted(spark, path, accepted.model_copy(update={"rest": Rest()}))
+    return True
+
+
+def from_bronze(spark: "SparkSession", contract: StreamContract, paths: LakePaths, through: int) -> "DataFrame":
+    """What the history must hold: all versions, out of bronze alone."""
+    known = last_plan(paths.bronze(contract.name))
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
+    judged = slim(judge_as_decided(bronze, contract, known[0].generations if known else (), paths), contract)
+    return with_versions(changes_of(valid_rows(judged, contract), contract), contract)
+
+
+def _writer(rows: "DataFrame", contract: StreamContract, through: int, mode: str) -> Any:
+    metadata = {"kind": KIND, "stream": contract.name, "through": through}
+    return rows.write.format("delta").mode(mode).option("userMetadata", json.dumps(metadata))
+
+
+def _statement(contract: StreamContract, path: str) -> str:
+    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in (*contract.key, CHANGE_ID))
+    columns = history_columns(contract)
+    before, after = (f"struct({', '.join(f'{side}.`{name}`' for name in columns)})" for side in ("t", "s"))
+    return (
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {same} "
+        f"WHEN MATCHED AND NOT ({before} <=> {after}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    )

@@ -1,0 +1,91 @@
+"""A real Kafka Connect with Debezium for tests, beside a broker and a PostgreSQL of its own.
+
+Here: starting it, the captured table's contract, reading a topic up to a marker. Not here: fixtures, stories.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lakehouse.contracts.load import parse_contract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.embedded import ports
+from lakehouse.engine.embedded import stack as embedded
+from lakehouse.kafka.client import client_config
+from lakehouse.settings import Settings, load_settings
+
+CUSTOMERS = """
+type: lakehouse.components.StreamComponent
+attributes:
+  name: customers
+  description: Customers of the shop, as its database has them now.
+  topic: {name: source.public.customers, partitions: 3, retention: 7d}
+  owners: ["team:data-engineering"]
+  start: 2026-01-01
+  key: [id]
+  mode: cdc
+  fields:
+    - {name: id, type: long, description: "Number of the customer."}
+    - {name: name, type: string, description: "Full name."}
+    - {name: email, type: string, description: "E-mail address."}
+    - {name: city, type: string, nullable: true, description: "City, when known."}
+    - {name: updated_at, type: timestamp, description: "When the row last changed."}
+"""
+
+
+class Record(NamedTuple):
+    """A record of a topic: its key, its value, None for a tombstone."""
+
+    key: dict[str, Any] | None
+    value: dict[str, Any] | None
+
+
+def customers() -> StreamContract:
+    """The contract of the captured table."""
+    return parse_contract(CUSTOMERS, Path("customers/defs.yaml"))
+
+
+@contextmanager
+def running_capture(home: Path) -> Iterator[Settings]:
+    """A broker, a PostgreSQL and a Connect of their own; they stop by themselves when this process is killed."""
+    taken: set[int] = set()
+    for _ in range(2):
+        taken.add(ports.any_free(taken))
+    kafka, postgres = taken
+    options = {"LAKEHOUSE_KAFKA_PORT": kafka, "PGPORT": postgres, "LAKEHOUSE_KAFKA_MEMORY": "256m"}
+    settings = load_settings(LAKEHOUSE_HOME=home, LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1", **options)
+    try:
+        embedded.start(settings, ("kafka", "postgres", "connect"), owner_pid=os.getpid())
+        yield load_settings(LAKEHOUSE_HOME=home)
+    finally:
+        embedded.stop(settings)
+
+
+def records_until(settings: Settings, topic: str, marker: int) -> list[Record]:
+    """Every record of a topic of three partitions, once the key `marker` is among them."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer(client_config(settings, group_id="reader", enable_auto_commit=False))
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(3)])
+    found: list[Record] = []
+    deadline = time.monotonic() + 180
+    is_marked = False
+    try:
+        while True:
+            message = consumer.poll(0.5 if is_marked else 5)
+            # A tombstone is a message of no bytes, which counts as false.
+            if message is None:
+                if is_marked:
+                    return found
+                assert time.monotonic() < deadline, f"{marker} did not arrive; {len(found)} records did"
+                continue
+            assert message.error() is None
+            key, value = message.key(), message.value()
+            found.append(Record(json.loads(key) if key else None, json.loads(value) if value else None))
+            is_marked = is_marked or found[-1].key == {"id": marker}
+    finally:
+        consumer.close()
