@@ -85,7 +85,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stub]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
     monkeypatch.setenv("KAFKA_CONNECT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("LAKEHOUSE_SOURCE_URL", "postgresql://owner:geheim@db.internal:6543/shop")
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_URL", "postgresql://owner:hunter2@db.internal:6543/shop")
     try:
         yield Stub
     finally:
@@ -102,7 +102,7 @@ def test_the_life_of_a_connector(stub: type[Stub]) -> None:
         "db.internal", "6543", "shop",
     )  # fmt: skip
     assert config["database.password"] == "${env:POSTGRES_CDC_PASSWORD}"
-    assert "geheim" not in str(stub.configs)
+    assert "hunter2" not in str(stub.configs)
     assert "already deployed" in run.invoke(app, ["deploy"]).stdout
     assert "deployed, RUNNING" in run.invoke(app, ["deploy", "--set", "snapshot.mode=no_data"]).stdout
     assert stub.configs[CDC]["snapshot.mode"] == "no_data"

@@ -64,11 +64,11 @@ def test_killed_denied_stopped_and_taken_up_again(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_typed_error_and_unhealthy(tmp_path: Path) -> None:
-    settings = load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_POSTGRES_URL="postgresql://me:geheim@127.0.0.1:1/db")
+    settings = load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_POSTGRES_URL="postgresql://me:hunter2@127.0.0.1:1/db")
     (found,) = ask_postgres(settings)
     assert found.state == "unhealthy"
     assert "127.0.0.1:1/db" in found.detail
-    assert "geheim" not in f"{found.detail}{found.fix}{settings}"
+    assert "hunter2" not in f"{found.detail}{found.fix}{settings}"
     with pytest.raises(UsageError), connect("no address at all"):
         pass
 
