@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from lakehouse.lake.monitoring import observe
 
 from lakehouse.contracts.pipelines import load_pipeline
 from lakehouse.contracts.window import key_of, window_of
