@@ -34,7 +34,7 @@ def db(
     Example: lakehouse produce db --stream orders_batch --table public.orders
     """
     from lakehouse.contracts.load import load_stream
-    from lakehouse.contracts.model import parse_duration
+    from lakehouse.contracts.types import parse_duration
     from lakehouse.settings import load_settings
     from lakehouse.sources.extract import Extract, extract
     from lakehouse.sources.producer import stop_on_signals

@@ -5,7 +5,8 @@ Here: metadata only. Not here: the schemas that Spark writes with (`lakehouse.co
 
 import dagster as dg
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 
 _BRONZE = (
     ("topic_id", "string", "The topic's id; a topic that is deleted and made anew gets another."),

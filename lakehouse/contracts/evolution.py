@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lakehouse.contracts.model import Evolution, FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Evolution, FieldSpec
 
 Kind = Literal["add", "widen", "rename", "drop", "type", "require", "relax", "read", "identity"]
 _DECIMAL = re.compile(r"^decimal\((\d+),(\d+)\)$")

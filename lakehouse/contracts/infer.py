@@ -17,7 +17,7 @@ import yaml
 
 from lakehouse.contracts.guess import Guess, guess_field, made_unique, moment
 from lakehouse.contracts.load import COMPONENT_TYPE, parse_contract
-from lakehouse.contracts.model import NAME
+from lakehouse.contracts.types import NAME
 from lakehouse.errors import UsageError
 
 # The first that fits wins.

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakehouse.contracts.functions import function_problem
-from lakehouse.contracts.model import TOPIC_NAME, Duration, FieldType, Name
 from lakehouse.contracts.sql import query_problem, sql_problem, tables_of
+from lakehouse.contracts.types import TOPIC_NAME, Duration, FieldType, Name
 from lakehouse.contracts.window import Cadence
 
 Strategy = Literal["overwrite_partition", "merge"]

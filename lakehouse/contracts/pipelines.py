@@ -13,9 +13,9 @@ import yaml
 from pydantic import Field, model_validator
 
 from lakehouse.contracts.load import parse_attributes
-from lakehouse.contracts.model import Name
 from lakehouse.contracts.pipeline import Cron, ExtractStep, LoadStep, PipelineContract, Strict, TransformStep
 from lakehouse.contracts.sql import query_problem
+from lakehouse.contracts.types import Name
 from lakehouse.errors import ContractError, UsageError
 
 BATCH_FOLDER = Path(__file__).resolve().parents[1] / "defs" / "batch"

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from lakehouse.contracts.change import CHANGE_COLUMNS
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 
 AVRO_NAMESPACE = "lakehouse"
 _AVRO_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse.contracts.model import Severity, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Severity
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (

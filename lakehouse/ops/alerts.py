@@ -13,7 +13,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lakehouse.contracts.model import parse_duration
+from lakehouse.contracts.types import parse_duration
 from lakehouse.errors import UsageError
 from lakehouse.ops.samples import METRICS, Sample
 from lakehouse.settings import PROJECT_ROOT

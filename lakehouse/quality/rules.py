@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from lakehouse.contracts.model import FieldSpec, Severity, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec, Severity
 
 MALFORMED = "malformed_json"
 NO_VALUE = "no_value"

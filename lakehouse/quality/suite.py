@@ -6,7 +6,8 @@ Rules in plain form (`a > 0`, `a in (…)`, `a rlike '…'`) become the expectat
 
 from typing import Any
 
-from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec, Rule
 from lakehouse.quality.rules import is_required
 
 _TYPES = {

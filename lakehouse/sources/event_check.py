@@ -8,7 +8,8 @@ import json
 import re
 from typing import Any
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 
 # Spark's `x rlike 'pattern'` in DuckDB's words; the rest of the rules' SQL means the same in both.
 _RLIKE = re.compile(r"(\w+)\s+rlike\s+('(?:[^']|'')*')", re.IGNORECASE)

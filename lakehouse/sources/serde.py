@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.contracts.registration import registered_form, registration_problems
 from lakehouse.contracts.registry import Registry, subject_of
 from lakehouse.contracts.schemas import avro_name, event_fields

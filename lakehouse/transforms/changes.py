@@ -7,7 +7,8 @@ schema envelope {schema, payload}, or a tombstone: a key without a value.
 
 from typing import TYPE_CHECKING
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import MALFORMED, NO_ROW_IMAGE, NOT_UTF8, TRUNCATED, UNKNOWN_OP, quote
 from lakehouse.transforms.encodings import epoch
 

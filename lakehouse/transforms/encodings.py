@@ -5,7 +5,8 @@ Here: one SQL text per field, over `value`. Not here: parsing events (`transform
 
 import re
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 
 _NUMBER = "value rlike '^-?[0-9]+$'"
 _EPOCHS = {

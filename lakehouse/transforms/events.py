@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.change import CHANGE_COLUMNS
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import (
     MALFORMED,
     NO_VALUE,

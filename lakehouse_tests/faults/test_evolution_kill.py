@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contracts.model import Evolution, FieldSpec
+from lakehouse.contracts.parts import Evolution, FieldSpec
 from lakehouse.engine.crash import EVOLUTION_POINTS
 from lakehouse.lake.accepted import read_accepted
 from lakehouse.lake.paths import LakePaths

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contracts.model import Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Rule
 from lakehouse.engine.crash import REPLAY_POINTS, RESEND_POINTS
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import current_version

@@ -14,7 +14,8 @@ import pytest
 from tenacity import stop_after_attempt
 
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec, Rule
 from lakehouse.engine.crash import SINK_POINTS
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.postgres import connect

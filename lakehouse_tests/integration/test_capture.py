@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lakehouse.cli.health import ask_connect
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.postgres import connect
 from lakehouse.kafka.connect import Connect

@@ -13,7 +13,8 @@ from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG
 from lakehouse.components.stream import build_stream_defs
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import StreamContract, TopicSpec
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import TopicSpec
 from lakehouse.defs.gold.automation import gold_condition
 from lakehouse.errors import TopicRecreatedError
 from lakehouse.settings import Settings

@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse.contracts.model import Reconciliation, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Reconciliation
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.transforms.events import current_rows

@@ -9,7 +9,8 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.quality.measure import is_live
 from lakehouse.lake.quality.store import Statistic, read_rows, write_statistics

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.contracts.model import Reconciliation, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Reconciliation
 from lakehouse.errors import GoldMissingError, UsageError
 from lakehouse.lake.gold import gold_path, last_build, require_gold
 from lakehouse.lake.paths import LakePaths

@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import FieldSpec
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.lake import gold
 from lakehouse.lake.accepted import PROPERTY, Accepted
 from lakehouse.settings import load_settings

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.contracts.registration import registered_form
 from lakehouse.contracts.registry import Registry, subject_of
 from lakehouse.engine.embedded import stack as embedded

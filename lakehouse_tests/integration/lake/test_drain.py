@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec, Rule
 from lakehouse.errors import ForeignLakeError, QualityStopError
 from lakehouse.kafka.client import client_config
 from lakehouse.lake import maintenance_plan

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.contracts.model import Evolution, FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Evolution, FieldSpec
 from lakehouse.errors import SchemaIncompatibleError
 from lakehouse.lake.accepted import read_accepted, schema_problems
 from lakehouse.lake.drain import drain

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.errors import ForeignLakeError, SettingsError, UsageError
 from lakehouse.lake import gold, maintenance
 from lakehouse.lake.drain import drain

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from lakehouse.cli import quarantine as cli
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Rule
 from lakehouse.errors import QualityStopError, UsageError
 from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.drain import drain

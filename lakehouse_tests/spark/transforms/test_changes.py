@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.lake.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge
 from lakehouse_tests.changes import COMMITTED, NOW, Change, Record, bronze_rows, enveloped, flattened, people

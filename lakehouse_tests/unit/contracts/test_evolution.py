@@ -17,7 +17,8 @@ from lakehouse.contracts.evolution import (
     schema_of,
 )
 from lakehouse.contracts.load import load_stream, parse_contract
-from lakehouse.contracts.model import Evolution, FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Evolution, FieldSpec
 from lakehouse.errors import ContractError
 from lakehouse_tests.unit.contracts.test_load import GOOD, PATH
 

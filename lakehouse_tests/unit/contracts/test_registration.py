@@ -5,7 +5,8 @@ import json
 import pytest
 
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import FieldSpec, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.contracts.registration import registered_form, registration_problems
 
 SALES = load_stream("sales")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.contracts.load import load_stream, load_streams
-from lakehouse.contracts.model import Rule, TableRule
+from lakehouse.contracts.parts import Rule, TableRule
 from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.errors import LakehouseError
 from lakehouse.kafka.topics import desired_topics

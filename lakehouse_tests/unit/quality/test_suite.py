@@ -3,7 +3,8 @@
 import pytest
 
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Rule
 from lakehouse.quality.suite import expectation_suite
 
 SALES = load_stream("sales")

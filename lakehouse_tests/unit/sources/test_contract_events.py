@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lakehouse.contracts.load import load_stream
-from lakehouse.contracts.model import FieldSpec, Rule, StreamContract
+from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import FieldSpec, Rule
 from lakehouse.sources.contract_events import ContractEvents, limits_of
 from lakehouse.sources.event_check import broken_promises
 
