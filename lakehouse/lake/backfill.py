@@ -26,7 +26,8 @@ from lakehouse.lake.reports import DayReport
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import valid_rows, winner_per_key
+from lakehouse.transforms.events import valid_rows
+from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

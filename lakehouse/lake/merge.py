@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.accepted import read_accepted, require_followed
 from lakehouse.quality.rules import date_list
-from lakehouse.transforms.events import winning_order
+from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -28,13 +28,8 @@ from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schemas import learn
 from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import (
-    repeated_keys,
-    slim,
-    valid_rows,
-    winner_per_key,
-    winners_of_repeated,
-)
+from lakehouse.transforms.events import slim, valid_rows
+from lakehouse.transforms.winners import repeated_keys, winner_per_key, winners_of_repeated
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

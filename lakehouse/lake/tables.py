@@ -11,7 +11,7 @@ from lakehouse.lake.accepted import Accepted, property_sql
 from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.evolve import follow
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.transforms.events import spark_type
+from lakehouse.transforms.fields import spark_type
 from lakehouse.transforms.versions import CHANGE_ID
 
 if TYPE_CHECKING:

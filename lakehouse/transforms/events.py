@@ -27,11 +27,11 @@ from lakehouse.quality.rules import (
 from lakehouse.transforms.avro import problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
+from lakehouse.transforms.fields import field_expression, from_json, key_expression, raw_texts, rescued, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SPARK_TYPES = {"integer": "int", "long": "bigint"}
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
 # What is carried from bronze through parsing besides the provenance.
@@ -42,11 +42,6 @@ _RETRY_COUNT = (
     "greatest(0, coalesce(try_cast(cast("
     "try_element_at(filter(headers, h -> h.key = 'retry_count'), -1).value AS string) AS int), 0))"
 )
-
-
-def spark_type(field: FieldSpec) -> str:
-    """The field's type in Spark SQL."""
-    return SPARK_TYPES.get(field.type, field.type)
 
 
 def judge(
@@ -136,7 +131,7 @@ def _read(
 def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
-    parsed = records.selectExpr("*", f"{_from_json('_text', own)} AS _event", "json_object_keys(_text) AS _keys")
+    parsed = records.selectExpr("*", f"{from_json('_text', own)} AS _event", "json_object_keys(_text) AS _keys")
     fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract, ignored)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:
@@ -160,9 +155,9 @@ def _event_fields(
         *_RAW,
         *PROVENANCE,
         f"{unreadable} AS _unreadable",
-        f"{_raw_texts(own)} AS _raw",
-        f"{_rescued(own, ignored)} AS _rescued",
-        *(_field_expression(field) for field in own),
+        f"{raw_texts(own)} AS _raw",
+        f"{rescued(own, ignored)} AS _rescued",
+        *(field_expression(field) for field in own),
     )
 
 
@@ -171,7 +166,7 @@ def _change_fields(
 ) -> "DataFrame":
     """As `_event_fields`; a delete that carries no row image has its key from the record's key."""
     keys = [field for field in own if field.name in contract.key]
-    with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {_from_json('_key_text', keys)} END AS _key_event")
+    with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {from_json('_key_text', keys)} END AS _key_event")
     return with_key.selectExpr(
         *_RAW,
         *PROVENANCE,
@@ -180,87 +175,10 @@ def _change_fields(
         "_changed_at",
         "_position",
         "_refused AS _unreadable",
-        f"CASE WHEN _op != 'd' THEN {_raw_texts(own)} END AS _raw",
-        f"CASE WHEN _op != 'd' THEN {_rescued(own, ignored, added='__')} END AS _rescued",
-        *(_key_expression(field) if field in keys else _field_expression(field) for field in own),
+        f"CASE WHEN _op != 'd' THEN {raw_texts(own)} END AS _raw",
+        f"CASE WHEN _op != 'd' THEN {rescued(own, ignored, added='__')} END AS _rescued",
+        *(key_expression(field) if field in keys else field_expression(field) for field in own),
     )
-
-
-def _from_json(text: str, fields: list[FieldSpec]) -> str:
-    options = "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')"
-    return f"from_json({text}, {quote(_parse_schema(fields))}, {options})"
-
-
-def _raw_texts(own: list[FieldSpec]) -> str:
-    """SQL for the raw texts, needed only where some field did not parse; everywhere else this branch costs nothing."""
-    return (
-        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} THEN from_json(_text, 'map<string,string>') END"
-    )
-
-
-def _rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") -> str:
-    """SQL for the keys that the contract does not know, as JSON; what begins with `added` is no part of the row."""
-    in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
-    names = sorted({*ignored, *(key for field in own for key in field.keys)})
-    known = f"array({', '.join(map(quote, names))})"
-    keys = f"filter(_keys, k -> NOT startswith(k, {quote(added)}))" if added else "_keys"
-    unknown = f"NOT array_contains({known}, k)" + (f" AND NOT startswith(k, {quote(added)})" if added else "")
-    return (
-        f"CASE WHEN _keys = array({in_order}) OR size(array_except({keys}, {known})) <= 0 THEN NULL "
-        f"ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), (k, v) -> {unknown})) END"
-    )
-
-
-def _has_unparsed(own: list[FieldSpec]) -> str:
-    """SQL: some field with a `parse` expression came out null although its text is there."""
-    parts = [
-        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
-        for field in own
-        if field.parse is not None
-    ]
-    return " OR ".join(parts) or "false"
-
-
-def _parse_schema(own: list[FieldSpec]) -> str:
-    """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
-    types: dict[str, str] = {}
-    for field in own:
-        for key in field.keys:
-            is_text = field.parse is not None or key in types
-            types[key] = "string" if is_text else spark_type(field)
-    columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
-    return f"{columns}, `_corrupt` string"
-
-
-def _field_expression(field: FieldSpec) -> str:
-    if field.parse is not None:
-        return f"{_parse_expression(field)} AS `{field.name}`"
-    casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
-    return f"{_first_of(casts)} AS `{field.name}`"
-
-
-def _key_expression(field: FieldSpec) -> str:
-    kind = spark_type(field)
-    if field.parse is not None:
-        own, other = _parse_expression(field), _parse_expression(field, "_key_event")
-    else:
-        own, other = (f"cast({_text(field, event)} AS {kind})" for event in ("_event", "_key_event"))
-    return f"coalesce({own}, {other}) AS `{field.name}`"
-
-
-def _parse_expression(field: FieldSpec, event: str = "_event") -> str:
-    """The field's own expression with the raw text bound to `value`."""
-    bound = f"element_at(transform(array({_text(field, event)}), value -> {field.parse}), 1)"
-    return f"try_cast({bound} AS {spark_type(field)})"
-
-
-def _text(field: FieldSpec, event: str = "_event") -> str:
-    """The raw text of a field with a `parse` expression, from the first of its keys that is there."""
-    return _first_of([f"{event}.{_tick(key)}" for key in field.keys])
-
-
-def _first_of(expressions: list[str]) -> str:
-    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
 
 
 def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -299,47 +217,3 @@ def _kept(name: str, contract: StreamContract) -> str:
     if not contract.is_cdc or name in contract.key:
         return f"`{name}`"
     return f"CASE WHEN NOT _deleted THEN `{name}` END AS `{name}`"
-
-
-def winner_per_key(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """The winning row of each (event date, key), by event time, then topic generation, partition, offset.
-
-    In `upsert` mode the latest wins, in `append` mode the first: what was appended stays. In `cdc` mode the latest row
-    of each key wins, by the source's order. Whatever the mode, the order of arrival does not matter.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
-    from pyspark.sql.window import Window
-
-    order = [F.col(c).desc() if contract.latest_wins else F.col(c).asc() for c in winning_order(contract)]
-    window = Window.partitionBy(*contract.identity).orderBy(*order)
-    return valid.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
-
-
-def repeated_keys(valid: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """Each (event date, key), in `cdc` mode each key, that more than one row has."""
-    return valid.groupBy(*contract.identity).count().where("count > 1").drop("count")
-
-
-def winners_of_repeated(valid: "DataFrame", repeated: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """`winner_per_key` when few rows share a key: only those are sorted, the others stay where they are.
-
-    Args:
-        valid: Rows to choose from.
-        repeated: `repeated_keys(valid)`; small enough to be sent to every task.
-        contract: The stream.
-    """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
-
-    identity = contract.identity
-    few = F.broadcast(repeated)
-    winners = winner_per_key(valid.join(few, identity, "left_semi"), contract)
-    return valid.join(few, identity, "left_anti").unionByName(winners).select(*silver_columns(contract))
-
-
-def winning_order(contract: StreamContract) -> list[str]:
-    """Columns by which the winner among rows of one key is decided, most significant first."""
-    return ["_position" if contract.is_cdc else contract.event_time, "_generation", "_partition", "_offset"]
-
-
-def _tick(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

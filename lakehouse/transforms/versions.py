@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.change import VERSION_COLUMNS
 from lakehouse.contracts.model import StreamContract
-from lakehouse.transforms.events import silver_columns, winning_order
+from lakehouse.transforms.events import silver_columns
+from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -29,7 +29,7 @@ from lakehouse.lake.sinks import postgres as sink
 from lakehouse.lake.sinks.changes import changes
 from lakehouse.lake.sinks.postgres_table import ensure_tables, merge_statement, target_of
 from lakehouse.settings import Settings, load_settings
-from lakehouse.transforms.events import winning_order
+from lakehouse.transforms.winners import winning_order
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]

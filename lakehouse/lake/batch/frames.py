@@ -17,7 +17,7 @@ from lakehouse.lake.batch.topic import through_topic
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import Condition, broken_names, quote
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import SPARK_TYPES
+from lakehouse.transforms.fields import SPARK_TYPES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

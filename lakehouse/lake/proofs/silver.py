@@ -13,7 +13,8 @@ from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
-from lakehouse.transforms.events import silver_columns, slim, valid_rows, winner_per_key
+from lakehouse.transforms.events import silver_columns, slim, valid_rows
+from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

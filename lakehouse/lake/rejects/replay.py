@@ -38,7 +38,8 @@ from lakehouse.lake.rejects.outcome import (
 from lakehouse.lake.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import current_rows, slim, valid_rows, winner_per_key
+from lakehouse.transforms.events import current_rows, slim, valid_rows
+from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

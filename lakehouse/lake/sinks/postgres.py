@@ -38,7 +38,7 @@ from lakehouse.lake.sinks.postgres_table import (
 )
 from lakehouse.lake.sinks.rows import silver_as_csv
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import winning_order
+from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -15,7 +15,8 @@ from lakehouse.lake.ledger import commits
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.traces.answer import SilverRow, State, Version
 from lakehouse.quality.rules import quote
-from lakehouse.transforms.events import silver_columns, winning_order
+from lakehouse.transforms.events import silver_columns
+from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession

@@ -10,7 +10,8 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
 from lakehouse.lake.tables import BRONZE_COLUMNS
-from lakehouse.transforms.events import judge, repeated_keys, silver_columns, winner_per_key, winners_of_repeated
+from lakehouse.transforms.events import judge, silver_columns
+from lakehouse.transforms.winners import repeated_keys, winner_per_key, winners_of_repeated
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lakehouse.engine.spark import expect_rows, materialised
 from lakehouse.lake.tables import BRONZE_COLUMNS
-from lakehouse.transforms.events import judge, valid_rows, winner_per_key
+from lakehouse.transforms.events import judge, valid_rows
 from lakehouse.transforms.versions import changes_of, with_versions
+from lakehouse.transforms.winners import winner_per_key
 from lakehouse_tests.changes import Change, bronze_rows, enveloped, people, state_of, versions_of
 
 if TYPE_CHECKING:

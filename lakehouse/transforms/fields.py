@@ -1,0 +1,100 @@
+"""A contract's fields as Spark SQL over a parsed record: schema, values, what did not parse, what is unknown.
+
+Here: text → SQL text. Not here: the steps that use it (`transforms.events`).
+"""
+
+from collections.abc import Iterable
+
+from lakehouse.contracts.parts import FieldSpec
+from lakehouse.quality.rules import quote
+
+SPARK_TYPES = {"integer": "int", "long": "bigint"}
+
+
+def spark_type(field: FieldSpec) -> str:
+    """The field's type in Spark SQL."""
+    return SPARK_TYPES.get(field.type, field.type)
+
+
+def from_json(text: str, fields: list[FieldSpec]) -> str:
+    """SQL that parses `text` into a struct of the fields' keys, with `_corrupt` where one of them did not fit."""
+    options = "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt')"
+    return f"from_json({text}, {quote(_parse_schema(fields))}, {options})"
+
+
+def raw_texts(own: list[FieldSpec]) -> str:
+    """SQL for the raw texts, needed only where some field did not parse; everywhere else this branch costs nothing."""
+    return (
+        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} THEN from_json(_text, 'map<string,string>') END"
+    )
+
+
+def rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") -> str:
+    """SQL for the keys that the contract does not know, as JSON; what begins with `added` is no part of the row."""
+    in_order = ", ".join(quote(key) for key in dict.fromkeys(field.key for field in own))
+    names = sorted({*ignored, *(key for field in own for key in field.keys)})
+    known = f"array({', '.join(map(quote, names))})"
+    keys = f"filter(_keys, k -> NOT startswith(k, {quote(added)}))" if added else "_keys"
+    unknown = f"NOT array_contains({known}, k)" + (f" AND NOT startswith(k, {quote(added)})" if added else "")
+    return (
+        f"CASE WHEN _keys = array({in_order}) OR size(array_except({keys}, {known})) <= 0 THEN NULL "
+        f"ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), (k, v) -> {unknown})) END"
+    )
+
+
+def _has_unparsed(own: list[FieldSpec]) -> str:
+    """SQL: some field with a `parse` expression came out null although its text is there."""
+    parts = [
+        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        for field in own
+        if field.parse is not None
+    ]
+    return " OR ".join(parts) or "false"
+
+
+def _parse_schema(own: list[FieldSpec]) -> str:
+    """DDL of the event: a key that several fields read, or that has a `parse`, is read as text."""
+    types: dict[str, str] = {}
+    for field in own:
+        for key in field.keys:
+            is_text = field.parse is not None or key in types
+            types[key] = "string" if is_text else spark_type(field)
+    columns = ", ".join(f"{_tick(key)} {kind}" for key, kind in types.items())
+    return f"{columns}, `_corrupt` string"
+
+
+def field_expression(field: FieldSpec) -> str:
+    """SQL for the field's column out of the struct `_event`."""
+    if field.parse is not None:
+        return f"{_parse_expression(field)} AS `{field.name}`"
+    casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
+    return f"{_first_of(casts)} AS `{field.name}`"
+
+
+def key_expression(field: FieldSpec) -> str:
+    """As `field_expression`; where the record has no row it is taken from the record's key, parsed as `_key_event`."""
+    kind = spark_type(field)
+    if field.parse is not None:
+        own, other = _parse_expression(field), _parse_expression(field, "_key_event")
+    else:
+        own, other = (f"cast({_text(field, event)} AS {kind})" for event in ("_event", "_key_event"))
+    return f"coalesce({own}, {other}) AS `{field.name}`"
+
+
+def _parse_expression(field: FieldSpec, event: str = "_event") -> str:
+    """The field's own expression with the raw text bound to `value`."""
+    bound = f"element_at(transform(array({_text(field, event)}), value -> {field.parse}), 1)"
+    return f"try_cast({bound} AS {spark_type(field)})"
+
+
+def _text(field: FieldSpec, event: str = "_event") -> str:
+    """The raw text of a field with a `parse` expression, from the first of its keys that is there."""
+    return _first_of([f"{event}.{_tick(key)}" for key in field.keys])
+
+
+def _first_of(expressions: list[str]) -> str:
+    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
+
+
+def _tick(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
