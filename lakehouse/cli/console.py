@@ -15,7 +15,8 @@ from rich.table import Table
 from lakehouse.errors import LakehouseError
 
 err = Console(stderr=True, highlight=False)
-out = Console(highlight=False, soft_wrap=True)
+# Into a pipe a table goes at its own width: a line of it stays one line for grep.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
 
 def explain(error: LakehouseError) -> None:

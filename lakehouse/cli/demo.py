@@ -37,13 +37,16 @@ def demo(
     bad_share: float = typer.Option(0.02, help="Share of them that is broken on purpose.", min=0, max=1),
     rate: float = typer.Option(2_500, help="Events per second.", min=1),
     pull_plug: bool = typer.Option(True, "--pull-plug/--no-pull-plug", help="Kill Spark in mid-batch."),
+    full: bool = typer.Option(False, "--full", help="Show every kind of stream and pipeline, not a choice."),
 ) -> None:
     """Send sales events from Kafka to gold, kill Spark in mid-batch, and prove that nothing was lost.
 
+    Beside them user events, market data, change data of a shop and a batch pipeline, with small loads.
     A second call finds everything set up and only proves again. Ctrl-C anywhere is safe; the next call goes on.
 
-    Example: lakehouse demo
+    Example: lakehouse demo --full
     """
+    from lakehouse.cli.demo_beside import show_pipelines, show_streams, streams_beside
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
     from lakehouse.contracts.load import load_stream, load_streams
@@ -73,15 +76,19 @@ def demo(
         _flow(settings, sales, missing, bad_share=bad_share, rate=rate, pull_plug=pull_plug)
     else:
         err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
-    _step(6, "Verify, from Kafka to gold")
-    is_sound = _conclude(settings, sales)
+    beside = streams_beside(full=full)
+    _step(6, f"Beside it: {', '.join(contract.name for contract in beside)} and a batch pipeline")
+    show_streams(settings, beside)
+    show_pipelines(settings, full=full)
+    _step(7, "Verify, from Kafka to gold")
+    is_sound = _conclude(settings, sales, beside)
     err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
     if not is_sound:
         raise typer.Exit(EXIT_UNHEALTHY)
 
 
 def _step(number: int, title: str) -> None:
-    err.print(f"[bold]\\[{number}/6][/bold] {title}", soft_wrap=True)
+    err.print(f"[bold]\\[{number}/7][/bold] {title}", soft_wrap=True)
 
 
 def _flow(
@@ -177,7 +184,7 @@ def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:
         if _files(bronze) - before:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(spark.pid).kill()
-            err.print("[bold]\\[5/6][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
+            err.print("[bold]\\[5/7][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
             return True
         time.sleep(0.005)
     return False
@@ -187,16 +194,17 @@ def _files(table: Path) -> set[str]:
     return {path.name for folder in table.glob("arrival_date=*") for path in folder.glob("*.parquet")}
 
 
-def _conclude(settings: "Settings", sales: "StreamContract") -> bool:
+def _conclude(settings: "Settings", sales: "StreamContract", beside: "list[StreamContract]") -> bool:
     from lakehouse.cli.demo_view import closing_box, rejects_by_reason, totals_by_category
     from lakehouse.cli.verify import describe
     from lakehouse.lake.verify import verify
 
-    report = verify(settings, [sales])
+    report = verify(settings, [sales, *beside])
     proof = report.proofs[0]
     out.print(rejects_by_reason(settings, sales), markup=False)
     out.print(totals_by_category(settings), markup=False)
-    out.print(describe(proof), markup=False)
+    for each in report.proofs:
+        out.print(describe(each), markup=False)
     for finding in report.findings:
         out.print(f"✗ {finding.check}: {finding.problem}", style="red", markup=False)
     if report.ok:

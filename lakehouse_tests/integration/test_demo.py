@@ -41,6 +41,8 @@ def test_the_demo_survives_its_own_plug_and_proves_it(tmp_path: Path) -> None:
         assert "Now we pull the plug" in first.stderr
         assert "4,000 sent = 3,920 in silver + 80 quarantined with reasons · 0 lost · 0 twice" in first.stdout
         assert "gold equals silver" in first.stdout
+        for beside in ("user_events (append)", "market_data (upsert)", "customers (cdc)", "pipeline orders_star"):
+            assert f"✓ {beside}" in first.stderr
         assert "\x1b" not in said
         second = lakehouse(home, "demo", "--events", "4000")
         assert second.returncode == 0, second.stdout + second.stderr

@@ -1,0 +1,107 @@
+"""What the demo shows beside sales: further streams, change data and a batch pipeline, each with a small load.
+
+Here: which, how much, one line for each. Not here: the storyboard (`cli.demo`), anything that moves data.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from lakehouse.cli.console import err
+from lakehouse.contracts.load import load_stream
+from lakehouse.contracts.model import StreamContract
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from lakehouse.sources.producer import Message
+
+_SEED = 7
+_EVENTS = 2_000
+_CHANGES = 300
+_BUDGET_SECONDS = 300.0
+# Publication day of the bundled sample's first report.
+_COVID_DAY = "2020-03-02"
+
+
+def streams_beside(*, full: bool) -> list[StreamContract]:
+    """The further streams, in the order in which they are shown."""
+    return [load_stream(name) for name in _SOURCES if full or name not in _ONLY_FULL]
+
+
+def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Send each stream a small load unless it holds some already, and take it into bronze and silver."""
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.lake.drain import drain
+
+    for contract in contracts:
+        began = time.monotonic()
+        state = read_topic_state(settings, contract.topic.name)
+        if not any(state.end.values()):
+            _send(settings, contract, _SOURCES[contract.name]())
+        summary = drain(contract, settings, budget_seconds=_BUDGET_SECONDS, idle_seconds=0)
+        # Dagster's sensor may have been faster; verify counts what there is.
+        err.print(
+            f"✓ {contract.name} ({contract.mode}): {summary.bronze_rows:,} records · {summary.silver_rows:,} rows "
+            f"changed in silver · {summary.rejected:,} quarantined · {time.monotonic() - began:.1f} s",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def show_pipelines(settings: Settings, *, full: bool) -> None:
+    """Run one window of each batch pipeline; a window that was run before keeps its rows."""
+    from lakehouse.contracts.pipelines import load_pipeline
+    from lakehouse.lake.batch.run import run_pipeline
+
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    for name, window in [("orders_star", yesterday), *([("covid_etl", _COVID_DAY)] if full else [])]:
+        began = time.monotonic()
+        reports = run_pipeline(load_pipeline(name), window, settings, lambda _: None)
+        steps = " → ".join(f"{report.step} {report.rows:,}" for report in reports)
+        err.print(
+            f"✓ pipeline {name}, {window}: {steps} · {time.monotonic() - began:.1f} s", markup=False, soft_wrap=True
+        )
+
+
+def _send(settings: Settings, contract: StreamContract, messages: "Iterator[Message]") -> None:
+    from lakehouse.kafka.client import producer_config
+    from lakehouse.sources.producer import EventSender, run
+
+    sender = EventSender(settings, contract.topic.name, producer_config(settings))
+    run(messages, sender, interval=0, count=None, stop=threading.Event(), report=lambda _: None)
+    sender.raise_if_failed(f"the demo's events of {contract.name}")
+
+
+def _user_events() -> "Iterator[Message]":
+    from lakehouse.sources.user_events import UserEventGenerator
+
+    events = UserEventGenerator(seed=_SEED, late_share=0.05, duplicate_share=0.01, bad_share=0.01)
+    return ((event.key, event.value) for event in islice(events, _EVENTS))
+
+
+def _market_data() -> "Iterator[Message]":
+    from lakehouse.sources.market.simulator import MarketSimulator
+
+    return (tick.message() for tick in islice(MarketSimulator(seed=_SEED, now=time.time), _EVENTS))
+
+
+def _changes(table: str) -> "Callable[[], Iterator[Message]]":
+    def records() -> "Iterator[Message]":
+        from lakehouse.sources.shop import Shop
+
+        shop = Shop(seed=_SEED)
+        return islice(((record.key, record.value) for record in shop if record.table == table), _CHANGES)
+
+    return records
+
+
+_SOURCES: "dict[str, Callable[[], Iterator[Message]]]" = {
+    "user_events": _user_events,
+    "market_data": _market_data,
+    "customers": _changes("customers"),
+    "orders": _changes("orders"),
+}
+_ONLY_FULL = ("orders",)
