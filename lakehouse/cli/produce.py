@@ -17,6 +17,7 @@ from lakehouse.cli.produce_check import check_sales
 from lakehouse.cli.produce_db import db
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_summary import conclude
 from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, UsageError
 
@@ -109,28 +110,11 @@ def sales(
             stop=stop,
             report=one_line,
         )
-    result = {
-        "topic": options.topic,
-        "sent": summary.sent,
-        "failed": summary.failed,
-        "bad": generator.made.bad_by_kind.total(),
-        "bad_by_kind": dict(generator.made.bad_by_kind),
-        "duplicates": generator.made.duplicates,
-        "seconds": round(summary.seconds, 3),
-        "events_per_second": round(summary.events_per_second, 1),
-        "seed": seed,
-        "interrupted": summary.interrupted,
-    }
-    if as_json:
-        print_json(result)
-    else:
-        out.print(
-            f"sent {summary.sent:,} · failed {summary.failed:,} · broken on purpose {result['bad']:,} · "
-            f"repeated {result['duplicates']:,} · {summary.seconds:.1f} s · {summary.events_per_second:,.0f} events/s"
-        )
-    if summary.first_error:
-        err.print(f"first failure: {summary.first_error}", markup=False)
-    raise typer.Exit(summary.exit_code)
+    made = generator.made
+    broken = made.bad_by_kind.total()
+    more = {"bad": broken, "bad_by_kind": dict(made.bad_by_kind), "duplicates": made.duplicates, "seed": seed}
+    details = f"broken on purpose {broken:,} · repeated {made.duplicates:,}"
+    conclude(summary, options.topic, more, details=details, as_json=as_json)
 
 
 @app.command()

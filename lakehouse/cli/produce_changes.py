@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.console import err
+from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,25 +103,9 @@ def _send(
             stop=stop,
             report=lambda line: err.print(line, markup=False),
         )
-    result = {
-        "topic": options.topic,
-        "sent": summary.sent,
-        "failed": summary.failed,
-        "rows": len(shop.rows(table)),
-        "seconds": round(summary.seconds, 3),
-        "seed": seed,
-        "interrupted": summary.interrupted,
-    }
-    if as_json:
-        print_json(result)
-    else:
-        out.print(
-            f"sent {summary.sent:,} changes of {table} · failed {summary.failed:,} · seed {seed} · "
-            f"{summary.seconds:.1f} s"
-        )
-    if summary.first_error:
-        err.print(f"first failure: {summary.first_error}", markup=False)
-    raise typer.Exit(summary.exit_code)
+    more = {"rows": len(shop.rows(table)), "seed": seed}
+    details = f"changes of {table} · {len(shop.rows(table)):,} rows there now · seed {seed}"
+    conclude(summary, options.topic, more, details=details, as_json=as_json)
 
 
 def _of_table(shop: "Shop", table: "Table") -> "Iterator[Message]":

@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.console import err
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import LakehouseError, UsageError
 
 if TYPE_CHECKING:
@@ -95,25 +96,10 @@ def market(
             stop=stop,
             report=one_line,
         )
-    result: dict[str, Any] = {
-        "topic": options.topic,
-        "source": str(recording) if recording else source,
-        "sent": summary.sent,
-        "failed": summary.failed,
-        "by_symbol": dict(sorted(counts.items())),
-        "seconds": round(summary.seconds, 3),
-        "events_per_second": round(summary.events_per_second, 1),
-        "seed": seed,
-        "interrupted": summary.interrupted,
-    }
-    if as_json:
-        print_json(result)
-    else:
-        named = " · ".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
-        out.print(f"sent {summary.sent:,} · failed {summary.failed:,} · {named} · {summary.seconds:.1f} s")
-    if summary.first_error:
-        err.print(f"first failure: {summary.first_error}", markup=False)
-    raise typer.Exit(summary.exit_code)
+    by_symbol = dict(sorted(counts.items()))
+    more = {"source": str(recording) if recording else source, "by_symbol": by_symbol, "seed": seed}
+    details = " · ".join(f"{name} {number:,}" for name, number in by_symbol.items())
+    conclude(summary, options.topic, more, details=details, as_json=as_json)
 
 
 def _counted(ticks: "Iterator[Tick]", counts: "Counter[str]") -> Iterator[tuple[str | None, bytes | None]]:

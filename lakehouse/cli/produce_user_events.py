@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.console import err
+from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import UsageError
 
 
@@ -63,24 +64,8 @@ def user_events(
             stop=stop,
             report=lambda line: err.print(line, markup=False, soft_wrap=True),
         )
-    result = {
-        "topic": options.topic,
-        "sent": summary.sent,
-        "failed": summary.failed,
-        "late": generator.late,
-        "duplicates": generator.made.duplicates,
-        "bad": generator.made.bad_by_kind.total(),
-        "seconds": round(summary.seconds, 3),
-        "seed": seed,
-        "interrupted": summary.interrupted,
-    }
-    if as_json:
-        print_json(result)
-    else:
-        out.print(
-            f"sent {summary.sent:,} · failed {summary.failed:,} · late {generator.late:,} · "
-            f"repeated {result['duplicates']:,} · broken on purpose {result['bad']:,} · {summary.seconds:.1f} s"
-        )
-    if summary.first_error:
-        err.print(f"first failure: {summary.first_error}", markup=False)
-    raise typer.Exit(summary.exit_code)
+    made = generator.made
+    broken = made.bad_by_kind.total()
+    more = {"late": generator.late, "duplicates": made.duplicates, "bad": broken, "seed": seed}
+    details = f"late {generator.late:,} · repeated {made.duplicates:,} · broken on purpose {broken:,}"
+    conclude(summary, options.topic, more, details=details, as_json=as_json)
