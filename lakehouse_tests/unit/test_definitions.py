@@ -68,6 +68,14 @@ def test_every_stream_reaches_gold(definitions: dg.Definitions) -> None:
         assert stream in OWN or readers - {"quality"}, f"nothing reads silver.{stream}"
 
 
+def test_gold_waits_for_tables_that_exist(definitions: dg.Definitions) -> None:
+    from lakehouse.defs.gold.definitions import watched_tables
+
+    watched = set(watched_tables())
+    assert watched <= set(definitions.resolve_asset_graph().get_all_asset_keys())
+    assert {dg.AssetKey(["bronze", "sales"]), dg.AssetKey(["history", "customers"])} <= watched
+
+
 def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(definitions: dg.Definitions) -> None:
     sensors = definitions.get_repository_def().sensor_defs
     assert {f"{stream}_arrivals" for stream in load_streams()} | {

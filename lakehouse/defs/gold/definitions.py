@@ -8,18 +8,22 @@ import dagster as dg
 from lakehouse.contracts.load import load_streams
 
 
+def watched_tables() -> list[dg.AssetKey]:
+    """The tables whose changes and checks decide about a build: what the dbt project reads, and bronze below it."""
+    from lakehouse.defs.gold.assets import DBT_PROJECT
+    from lakehouse.lake.gold_plan import gold_streams
+
+    read = [name.split("/") for name in gold_streams(DBT_PROJECT, load_streams())]
+    paths = {("bronze", path[-1]) for path in read} | {tuple(["silver", *path][-2:]) for path in read}
+    return [dg.AssetKey(list(path)) for path in sorted(paths)]
+
+
 @dg.definitions
 def gold() -> dg.Definitions:
     """Gold's definitions; loading fails with the fix when dbt's manifest is missing."""
-    from lakehouse.defs.gold.assets import DBT_PROJECT, build_gold_assets, require_manifest
-    from lakehouse.lake.gold_plan import gold_streams
+    from lakehouse.defs.gold.assets import build_gold_assets, require_manifest
 
-    tables = [
-        dg.AssetKey([layer, stream])
-        for stream in gold_streams(DBT_PROJECT, load_streams())
-        for layer in ("bronze", "silver")
-    ]
-    assets = build_gold_assets(tables, require_manifest())
+    assets = build_gold_assets(watched_tables(), require_manifest())
     selection = dg.AssetSelection.assets(assets)
     return dg.Definitions(
         assets=[assets],
