@@ -4,10 +4,12 @@ Here: a sensor that reads Dagster's event log behind its cursor. A crash before 
 rows and alerts have ids made of the event: nothing is there twice. Not here: the checks.
 """
 
+import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster import RunShardedEventsCursor
 
 from lakehouse.components.quality import JOB
 from lakehouse.components.resources import LakeResource
@@ -16,6 +18,8 @@ from lakehouse.quality.results import CheckResult, Dimension
 
 EVERY_SECONDS = 30
 MOST_EVENTS = 500
+# A run's change may be written a little after the time that it bears.
+_OVERLAP = timedelta(seconds=5)
 _DIMENSIONS: dict[str, Dimension] = {
     "whole": "completeness", "complete": "completeness", "no_duplicates": "uniqueness", "typed": "validity",
     "readable": "validity", "in_time": "timeliness", "retention_runway": "timeliness", "one_date_per_key": "uniqueness",
@@ -35,12 +39,14 @@ def build_check_results_sensor() -> dg.SensorDefinition:
         "data-quality-alerts.",
     )
     def check_results(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
+        began = datetime.now(UTC)
+        sharded = context.instance.event_log_storage.is_run_sharded
         records = context.instance.get_event_records(
             dg.EventRecordsFilter(
-                event_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-                after_cursor=int(context.cursor) if context.cursor else None,
+                event_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=_behind(context.cursor)
             ),
-            limit=MOST_EVENTS,
+            # A log per run has no order over all runs that a cut could go on from.
+            limit=None if sharded else MOST_EVENTS,
             ascending=True,
         )
         if not records:
@@ -54,10 +60,21 @@ def build_check_results_sensor() -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=error.one_line(), cursor=context.cursor)
         return dg.SensorResult(
             skip_reason=f"{len(results)} results, {new} of them new; {sent} alerts sent.",
-            cursor=str(records[-1].storage_id),
+            cursor=json.dumps({"id": records[-1].storage_id, "looked": began.isoformat()}),
         )
 
     return check_results
+
+
+def _behind(cursor: str | None) -> "RunShardedEventsCursor | None":
+    """Where the last look ended: for one log of all runs the last event's id, for a log per run the time of the look.
+
+    A run is read whole when it changed since, so events may come again; results and alerts have ids made of the event.
+    """
+    if not cursor:
+        return None
+    last = json.loads(cursor)
+    return RunShardedEventsCursor(id=last["id"], run_updated_after=datetime.fromisoformat(last["looked"]) - _OVERLAP)
 
 
 def results_of(instance: dg.DagsterInstance, records: Sequence[dg.EventLogRecord]) -> list[CheckResult]:

@@ -114,8 +114,8 @@ def _through_by_day(silver: str) -> dict[date, int]:
     through: dict[date, int] = {}
     for commit in commits(silver):
         if commit.metadata.get("kind") == "backfill":
-            day = date.fromisoformat(commit.metadata["day"])
-            through[day] = max(through.get(day, -1), int(commit.metadata["through"]))
+            for day in map(date.fromisoformat, commit.metadata["days"]):
+                through[day] = max(through.get(day, -1), int(commit.metadata["through"]))
     return through
 
 

@@ -18,6 +18,7 @@ from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
 
+@pytest.mark.slow
 def test_sigkill_while_silver_follows_a_changed_contract(
     settings: Settings, topic_name: Callable[[str], str], tmp_path: Path
 ) -> None:

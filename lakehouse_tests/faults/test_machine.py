@@ -18,7 +18,7 @@ AS_IT_COMES = settings(
 )
 
 
-@pytest.mark.parametrize(("machine", "number"), [(Upserts, 75), (Appends, 25)])
+@pytest.mark.parametrize(("machine", "number"), [(Upserts, 75), pytest.param(Appends, 25, marks=pytest.mark.slow)])
 def test_a_short_history(machine: type[StreamMachine], number: int, stack: Settings) -> None:
     """These seeds send all sorts, drain, stop, kill, compact and backfill within nine steps."""
     machine.stack = stack

@@ -43,6 +43,7 @@ def assert_whole(contract: StreamContract, settings: Settings, sent: int) -> Non
     assert proof.silver + proof.quarantined == sent
 
 
+@pytest.mark.slow
 def test_maintenance_killed_between_tables_is_finished_by_the_next(
     settings: Settings, topic_name: Topic, tmp_path: Path
 ) -> None:

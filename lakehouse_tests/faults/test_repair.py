@@ -109,6 +109,7 @@ def test_what_the_broker_no_longer_has_is_listed(settings: Settings, topic_name:
     assert found.proofs[0].bronze == sent - 2 * len(report.lost)
 
 
+@pytest.mark.slow
 def test_every_commit_that_counts_is_brought_to_the_disk_unless_the_operating_system_decides(
     settings: Settings, topic_name: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from lakehouse.settings import load_settings
 from lakehouse_tests.integration.dbt import silver
 
 
+@pytest.mark.slow
 def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
     monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)

@@ -187,6 +187,7 @@ def test_a_deleted_key_can_be_traced_to_its_last_record(settings: Settings, topi
     ]
 
 
+@pytest.mark.slow
 def test_a_history_is_whole_after_a_crash_a_late_start_and_a_loss(
     settings: Settings, topic_name: Topic, tmp_path: Path
 ) -> None:

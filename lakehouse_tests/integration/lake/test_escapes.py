@@ -68,6 +68,7 @@ def parcel(value: str) -> bytes:
     return json.dumps({"id": f"id {value}", "at": datetime.now(UTC).isoformat(), ODD_KEY: value}).encode()
 
 
+@pytest.mark.slow
 def test_values_of_partitions_stay_inside_the_table_and_come_back_as_they_were(
     settings: Settings, topic_name: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

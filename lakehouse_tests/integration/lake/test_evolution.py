@@ -84,6 +84,7 @@ def test_an_added_field_has_the_values_that_came_before_the_contract_knew_it(
     assert current_version(path) == version
 
 
+@pytest.mark.slow
 def test_a_widened_field_takes_larger_values_and_keeps_the_old_ones(settings: Settings, topic_name: Topic) -> None:
     old = sales_on(settings, topic_name("widened"))
     old = old.model_copy(update={"rules": [rule for rule in old.rules if rule.name != "total_is_gross"]})
@@ -122,6 +123,7 @@ def test_a_renamed_field_goes_on_under_its_new_name_and_old_events_are_still_rea
     assert verify(settings, [new]).findings == []
 
 
+@pytest.mark.slow
 def test_a_dropped_field_keeps_its_column_and_comes_back_whole(settings: Settings, topic_name: Topic) -> None:
     old = sales_on(settings, topic_name("dropped"))
     old = changed(old, "store_location", nullable=True)

@@ -29,7 +29,7 @@ from lakehouse.sources.sales import spread_over
 from lakehouse_tests.conftest import shared_data
 from lakehouse_tests.streams import rows_of, send_keyed
 
-pytestmark = [pytest.mark.kafka, pytest.mark.spark]
+pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
 WEDNESDAY = datetime(2026, 11, 18, 12, tzinfo=UTC)
 WINDOW = "2026-11-18-12:15"
 

@@ -258,6 +258,7 @@ def test_old_commits_go_except_what_the_ledger_needs(
         assert configuration["delta.enableExpiredLogCleanup"] == "false"
 
 
+@pytest.mark.slow
 def test_a_column_added_before_compaction_keeps_old_and_new_values(
     settings: Settings, topic_name: Callable[[str], str], spark: "SparkSession"
 ) -> None:

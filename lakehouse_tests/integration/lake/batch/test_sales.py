@@ -19,6 +19,7 @@ from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
 
+@pytest.mark.slow
 def test_an_hour_is_consolidated_and_all_days_become_a_trend(
     settings: Settings, topic_name: Callable[[str], str]
 ) -> None:
