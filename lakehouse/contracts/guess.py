@@ -11,6 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from lakehouse.contracts.types import RESERVED
+
 _MONEY = re.compile(r"(price|amount|total|cost|revenue|fee|tax|value|balance|salary)", re.IGNORECASE)
 _PERSONAL_NAME = re.compile(
     r"(e_?mail|phone|mobile|(first|last|full|user|customer)_?name|surname|address|street|birth|ssn|iban|passport"
@@ -75,7 +77,7 @@ def column_name(key: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", _words(key)).strip("_")[:50].rstrip("_")
     if not name or not name[0].isalpha():
         name = f"field_{name}".rstrip("_")
-    return "event_date_given" if name == "event_date" else name
+    return f"{name}_given" if name in RESERVED else name
 
 
 def made_unique(guesses: list[Guess]) -> list[Guess]:

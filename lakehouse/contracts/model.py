@@ -22,7 +22,7 @@ from lakehouse.contracts.parts import (
     Upstream,
 )
 from lakehouse.contracts.sql import sql_problem
-from lakehouse.contracts.types import Duration, Name, Strict
+from lakehouse.contracts.types import RESERVED, Duration, Name, Strict
 
 Mode = Literal["append", "upsert", "cdc"]
 
@@ -122,9 +122,12 @@ class StreamContract(Strict):
         problems += _duplicates("fields", names)
         problems += _duplicates("upstream", [source.name for source in self.upstream])
         problems += _duplicates("rules", [rule.name for rule in self.rules] + [rule.name for rule in self.table_rules])
-        taken = ["event_date", *(VERSION_COLUMNS if self.keeps_history else ())]
-        reserved = [name for name in names if name in taken]
-        problems += [f"fields: {name} is a name that silver uses itself" for name in reserved]
+        taken = [*RESERVED, *(VERSION_COLUMNS if self.keeps_history else ())]
+        problems += [
+            f"fields: {name} is a name that the tables use themselves; choose another and add source: {name}"
+            for name in names
+            if name in taken
+        ]
         problems += _alias_problems(self.fields)
         for label, columns in (
             ("event_time", [] if self.is_cdc else [self.event_time]),

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 TOPIC_NAME = r"^[a-zA-Z0-9._-]{1,200}$"
 SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "timestamp")
+# Columns that stand beside the fields while a record is judged, or in silver itself.
+RESERVED = ("event_date", "key", "value", "timestamp", "arrival_date")
 _DECIMAL = re.compile(r"^decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)$")
 _DURATION = re.compile(r"^(\d+)\s*(s|m|h|d)$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -89,6 +89,13 @@ def test_words_that_yaml_reads_otherwise_are_quoted() -> None:
     assert contract.field_names == ["no", "null", "on"]
 
 
+def test_names_that_the_tables_use_themselves_are_given_away() -> None:
+    _, contract = _inferred({"key": "k-1", "value": 3, "timestamp": "2026-01-01T00:00:00Z"})
+    assert {field.name: field.key for field in contract.fields} == {
+        "key_given": "key", "value_given": "value", "timestamp_given": "timestamp",
+    }  # fmt: skip
+
+
 KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 SCALARS = (
     st.none()

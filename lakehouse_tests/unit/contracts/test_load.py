@@ -43,6 +43,11 @@ def test_the_good_one_loads() -> None:
             "mode: upset",
             "defs.yaml:10: mode: 'upset' is not allowed; allowed: 'append', 'upsert' or 'cdc'",
         ),
+        (
+            "name: amount, type",
+            "name: value, type",
+            "fields: value is a name that the tables use themselves; choose another and add source: value",
+        ),
         ("key: [id]", "key: [idd]", "defs.yaml:9: key: idd is no field; allowed: id, at, amount"),
         ("event_time: at", "event_time: when", "defs.yaml:8: event_time: when is no field; allowed: id, at, amount"),
         ("event_time: at", "event_time: id", "defs.yaml:8: event_time: id must be of type timestamp, not string"),
