@@ -3,17 +3,22 @@
 Here: connecting, translating errors, showing addresses without passwords. Not here: any statement.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.engine.encryption import require_encrypted
 from lakehouse.errors import AccessDeniedError, DatabaseUnreachableError, DiskFullError, UsageError
+from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 # SQLSTATE classes and codes of a server that is going, gone, coming or full of clients.
 _GONE = ("08", "57P01", "57P02", "57P03", "53300")
+# Values of sslmode that never fall back to plain text.
+_ENCRYPTING = ("require", "verify-ca", "verify-full")
 _REFUSED = ("28000", "28P01", "3D000", "42501")
 
 
@@ -26,20 +31,37 @@ def connect(url: str, *, timeout_seconds: float = 10) -> "Iterator[Connection[An
         AccessDeniedError: it does not let us in, or not do this.
         DiskFullError: its disk is full.
         UsageError: the address is none.
+        SettingsError: the connection would leave this machine in plain text, and LAKEHOUSE_REQUIRE_TLS is on.
     """
     import psycopg
 
-    with (
-        postgres_errors(url),
-        psycopg.connect(
+    with postgres_errors(url):
+        _require_encrypted(url)
+        with psycopg.connect(
             url,
             autocommit=True,
             connect_timeout=max(2, round(timeout_seconds)),
             application_name="lakehouse",
             options="-c timezone=UTC -c datestyle=ISO",
-        ) as connection,
-    ):
-        yield connection
+        ) as connection:
+            yield connection
+
+
+def _require_encrypted(url: str) -> None:
+    from psycopg.conninfo import conninfo_to_dict
+
+    said = conninfo_to_dict(url)
+    mode = said.get("sslmode") or os.environ.get("PGSSLMODE")
+    for host in str(said.get("host") or "localhost").split(","):
+        # A path is a socket of this machine.
+        if not host.startswith("/"):
+            require_encrypted(
+                load_settings(),
+                what=f"PostgreSQL at {shown(url)}",
+                host=host,
+                is_encrypted=mode in _ENCRYPTING,
+                fix="Add sslmode=verify-full to the address (or require, without a look at the certificate).",
+            )
 
 
 @contextmanager
