@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from typer.testing import CliRunner
 
 from lakehouse.components import LakeResource
@@ -128,9 +130,15 @@ def test_a_topic_is_shown_from_its_beginning(settings: Settings, topic_name: Top
     sales = sales_on(settings, topic_name("sales"))
     values = [encode(sale(n)) for n in range(7)]
     send(settings, sales.topic.name, [*values, b"\xff not text", None], transactional=True)
-    done = CliRunner().invoke(tail.app, [sales.topic.name, "--from-beginning", "--once", "--json"])
-    assert done.exit_code == 0, done.output
-    records = [json.loads(line) for line in done.stdout.splitlines()]
+
+    def shown() -> list[dict[str, Any]]:
+        done = CliRunner().invoke(tail.app, [sales.topic.name, "--from-beginning", "--once", "--json"])
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    # The broker tells partitions of a transaction's end a moment after it has told the producer.
+    enough = retry_if_result(lambda records: len(records) < 9)
+    records = Retrying(retry=enough, stop=stop_after_delay(30), wait=wait_fixed(0.1))(shown)
     assert sorted(r["value"] for r in records if r["value"]) == sorted(
         [*(v.decode() for v in values), "\\xff not text"]
     )
