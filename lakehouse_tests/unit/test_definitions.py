@@ -37,7 +37,8 @@ def definitions() -> dg.Definitions:
 
 def test_importing_the_entry_point_is_cheap() -> None:
     results = []
-    for _ in range(2):
+    # The least of several: another process may have the processor meanwhile.
+    for _ in range(5):
         process = subprocess.run([sys.executable, "-c", BUDGET], capture_output=True, text=True, check=True)
         results.append(json.loads(process.stdout))
     assert results[0]["loaded"] == []
