@@ -1,8 +1,10 @@
 """Every error the user may meet, as a type with a code, the reason and the next command.
 
-Here: the exception hierarchy and exit codes. Not here: catching; that happens at the edges (CLI, Dagster ops).
+Here: the exception hierarchy, exit codes, the hint to a misspelt name. Not here: catching; that happens at the edges
+(CLI, Dagster ops).
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 EXIT_OK = 0
@@ -10,6 +12,15 @@ EXIT_COULD_NOT_ASK = 1
 EXIT_USAGE = 2
 EXIT_UNHEALTHY = 10
 EXIT_INTERRUPTED = 130
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The hint to a name that is not known: the one it is most like, else what `otherwise` says."""
+    # Only when something is wrong: every command imports this module.
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {near[0]!r}?" if near else otherwise
 
 
 class LakehouseError(Exception):

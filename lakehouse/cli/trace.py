@@ -4,7 +4,6 @@ Here: what was asked for. Not here: the answer (`lake.trace`), how it looks (`cl
 """
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from lakehouse.cli.console import err, print_json
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from lakehouse.contracts.model import StreamContract
@@ -114,8 +113,7 @@ def resolve(name: str, streams: "Mapping[str, StreamContract]") -> "StreamContra
     found = streams.get(name) or by_topic.get(name)
     if found is not None:
         return found
-    near = difflib.get_close_matches(name, [*streams, *by_topic], n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known streams: {', '.join(streams) or 'none'}."
+    hint = nearest(name, [*streams, *by_topic], f"Known streams: {', '.join(streams) or 'none'}.")
     raise UsageError(f"There is no stream or topic {name!r}.", fix=hint)
 
 

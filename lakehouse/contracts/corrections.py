@@ -3,7 +3,6 @@
 Here: text to text, pure. Not here: which events are corrected (`lake.rejects.resend`).
 """
 
-import difflib
 import json
 import re
 import uuid
@@ -13,7 +12,7 @@ from typing import Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, nearest
 
 _FORMS = {
     "integer": "a whole number",
@@ -90,8 +89,7 @@ def _field(contract: StreamContract, name: str) -> FieldSpec:
     own = {field.name: field for field in contract.fields if field.derive is None}
     if name in own:
         return own[name]
-    near = difflib.get_close_matches(name, own, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Fields: {', '.join(own)}."
+    hint = nearest(name, own, f"Fields: {', '.join(own)}.")
     raise UsageError(f"Events of stream {contract.name} have no field {name!r}.", fix=hint)
 
 

@@ -3,7 +3,6 @@
 Here: finding, reading and explaining the files. Not here: what a contract may say (`contracts.model`).
 """
 
-import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.errors import ContractError, UsageError
+from lakehouse.errors import ContractError, UsageError, nearest
 
 STREAMS_FOLDER = Path(__file__).resolve().parents[1] / "defs" / "streams"
 COMPONENT_TYPE = "lakehouse.components.StreamComponent"
@@ -50,8 +49,7 @@ def load_stream(name: str, folder: Path = STREAMS_FOLDER) -> StreamContract:
     streams = load_streams(folder)
     if name in streams:
         return streams[name]
-    near = difflib.get_close_matches(name, streams, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known streams: {', '.join(streams) or 'none'}."
+    hint = nearest(name, streams, f"Known streams: {', '.join(streams) or 'none'}.")
     raise UsageError(f"There is no stream {name!r}.", fix=hint)
 
 

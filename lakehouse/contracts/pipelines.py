@@ -4,7 +4,6 @@ Here: finding and reading the files, what they may not share. Not here: what a p
 (`contracts.pipeline`), explaining mistakes (`contracts.load`).
 """
 
-import difflib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lakehouse.contracts.load import parse_attributes
 from lakehouse.contracts.pipeline import Cron, ExtractStep, LoadStep, PipelineContract, Strict, TransformStep
 from lakehouse.contracts.sql import query_problem
 from lakehouse.contracts.types import Name
-from lakehouse.errors import ContractError, UsageError
+from lakehouse.errors import ContractError, UsageError, nearest
 
 BATCH_FOLDER = Path(__file__).resolve().parents[1] / "defs" / "batch"
 PIPELINE_TYPE = "lakehouse.components.PipelineComponent"
@@ -121,8 +120,7 @@ def load_pipeline(name: str, folder: Path = BATCH_FOLDER) -> PipelineContract:
     known = load_pipelines(folder)
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known pipelines: {', '.join(known) or 'none'}."
+    hint = nearest(name, known, f"Known pipelines: {', '.join(known) or 'none'}.")
     raise UsageError(f"There is no pipeline {name!r}.", fix=hint)
 
 

@@ -4,7 +4,6 @@ Here: the groups that the contract reconciles (`reconcile`), looked up in the si
 Not here: whether the totals are right (`lake.proofs.gold`).
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Reconciliation
-from lakehouse.errors import GoldMissingError, UsageError
+from lakehouse.errors import GoldMissingError, UsageError, nearest
 from lakehouse.lake.gold import gold_path, last_build, require_gold
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.traces.answer import Cell, CellTrace, GoldPart, NotFoundError, SilverRow, shown
@@ -225,8 +224,7 @@ def _reconciled(contract: StreamContract, table: str) -> Reconciliation:
     tables = {wanted.table: wanted for wanted in contract.reconcile}
     if table in tables:
         return tables[table]
-    near = difflib.get_close_matches(table, tables, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Those are: {', '.join(tables) or 'none'}."
+    hint = nearest(table, tables, f"Those are: {', '.join(tables) or 'none'}.")
     raise UsageError(f"{table!r} is no mart that stream {contract.name} reconciles.", fix=hint)
 
 
