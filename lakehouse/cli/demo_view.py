@@ -11,7 +11,7 @@ from rich.table import Table
 from lakehouse.cli.console import err, out
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.gold import gold_path, last_build
+from lakehouse.lake.gold.builds import gold_path, last_build
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Tally, Totals
@@ -121,7 +121,7 @@ class LiveView:
 
 def rejects_by_reason(settings: Settings, contract: StreamContract) -> str:
     """One line: how many records each rule rejected."""
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.lake.gold.build_plan import delta_connection
 
     path = LakePaths.of(settings).quarantine(contract.name)
     with delta_connection() as connection:

@@ -104,7 +104,7 @@ def _query_text(query: str | None, file: Path | None) -> str | None:
 
 
 def _connect(settings: Settings, layer: Layer) -> "DuckDBPyConnection":
-    from lakehouse.lake.gold import gold_path, require_gold
+    from lakehouse.lake.gold.builds import gold_path, require_gold
 
     if layer is Layer.gold:
         import duckdb
@@ -112,7 +112,7 @@ def _connect(settings: Settings, layer: Layer) -> "DuckDBPyConnection":
         connection = duckdb.connect(str(require_gold(settings)), read_only=True)
         connection.execute("set TimeZone = 'UTC'")
         return connection
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.lake.gold.build_plan import delta_connection
 
     connection = delta_connection()
     if gold_path(settings).is_file():
@@ -253,7 +253,7 @@ def _interactive(settings: Settings, layer: Layer) -> None:
     import subprocess
 
     if layer is Layer.gold and importlib.util.find_spec("harlequin") is not None:
-        from lakehouse.lake.gold import require_gold
+        from lakehouse.lake.gold.builds import require_gold
 
         command = [sys.executable, "-m", "harlequin", "--read-only", str(require_gold(settings))]
         raise typer.Exit(subprocess.run(command, check=False).returncode)

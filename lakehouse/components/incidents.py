@@ -1,6 +1,6 @@
 """Failed runs and runs that take too long, told to whoever listens (`LAKEHOUSE_INCIDENT_HANDLERS`).
 
-Here: noticing. Not here: telling (`lakehouse.ops.incidents`, `lakehouse.lake.incidents`), late windows
+Here: noticing. Not here: telling (`lakehouse.ops.incidents`, `lakehouse.lake.monitoring.incidents`), late windows
 (`pipeline_sensors`).
 """
 

@@ -1,7 +1,7 @@
 """Monitoring in Dagster: a job that measures, publishes and alerts every five minutes; a sensor for failed runs.
 
 Here: the assets `ops/metrics` and `ops/audit`, their job and schedule, the sensor `pipeline_failures`. Not here:
-measuring (`lake.metrics`, `components.run_metrics`), rules and channels (`ops`).
+measuring (`lake.monitoring.metrics`, `components.run_metrics`), rules and channels (`ops`).
 """
 
 from collections.abc import Mapping

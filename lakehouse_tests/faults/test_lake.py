@@ -12,12 +12,12 @@ from lakehouse.errors import BatchConflictError, SetupError
 from lakehouse.kafka.client import admin_client, client_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter, today
-from lakehouse.lake.gold_plan import delta_connection
+from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.ledger import current_version, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import BatchReport
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, drain_once, some_records, wait_for
 from lakehouse_tests.streams import encode, sale, sales_on, send

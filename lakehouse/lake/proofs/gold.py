@@ -1,6 +1,6 @@
 """Gold against the silver version it was built from: every total that the contract wants reconciled.
 
-Here: grouping both sides alike and naming the cells that differ. Not here: building gold (`lake.gold`).
+Here: grouping both sides alike and naming the cells that differ. Not here: building gold (`lake.gold.builds`).
 """
 
 from decimal import Decimal

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import UsageError
 from lakehouse.lake.decisions import Decision, discarded
-from lakehouse.lake.gold_plan import delta_connection
+from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.ledger import merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.rejects.ids import RecordName

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Reconciliation
 from lakehouse.errors import GoldMissingError, UsageError, nearest
-from lakehouse.lake.gold import gold_path, last_build, require_gold
+from lakehouse.lake.gold.builds import gold_path, last_build, require_gold
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.traces.answer import Cell, CellTrace, GoldPart, NotFoundError, SilverRow, shown
 from lakehouse.lake.traces.versions import key_is

@@ -12,8 +12,8 @@ from lakehouse.components import LakeResource
 from lakehouse.components.audit import actor_of, dagster_actions
 from lakehouse.components.monitoring import build_monitoring_defs
 from lakehouse.components.run_metrics import sample_runs
-from lakehouse.lake.audit import record
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.monitoring.audit import record
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quality.store import read_rows
 from lakehouse_tests.unit.ops.servers import Mailbox, mail_server

@@ -19,7 +19,7 @@ from lakehouse.components.pipeline_upkeep import apply_limits, end_lost_runs
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.errors import SettingsError
-from lakehouse.lake.incidents import report_incident
+from lakehouse.lake.monitoring.incidents import report_incident
 from lakehouse.lake.paths import LakePaths
 from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
