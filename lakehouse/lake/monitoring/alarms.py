@@ -53,7 +53,7 @@ def raise_alarms(
 def tell_people(incident: Incident, settings: Settings) -> None:
     """A handler of incidents (`LAKEHOUSE_INCIDENT_HANDLERS`): missing input and long runs go to the alert channels.
 
-    Failed runs are left out: the sensor `pipeline_failures` tells of them.
+    Failed runs are left out: the sensor `failed_runs` tells of them.
     """
     rule = {"upstream_missing": "pipeline_failure", "run_too_long": "long_run"}.get(incident.kind)
     if rule is None:
