@@ -104,16 +104,11 @@ def _query_text(query: str | None, file: Path | None) -> str | None:
 
 
 def _connect(settings: Settings, layer: Layer) -> "DuckDBPyConnection":
+    from lakehouse.engine.duck import delta_connection, duck_connection
     from lakehouse.lake.gold.builds import gold_path, require_gold
 
     if layer is Layer.gold:
-        import duckdb
-
-        connection = duckdb.connect(str(require_gold(settings)), read_only=True)
-        connection.execute("set TimeZone = 'UTC'")
-        return connection
-    from lakehouse.lake.gold.build_plan import delta_connection
-
+        return duck_connection(require_gold(settings), read_only=True)
     connection = delta_connection()
     if gold_path(settings).is_file():
         connection.execute(f"attach '{_quoted(gold_path(settings))}' as gold (read_only)")

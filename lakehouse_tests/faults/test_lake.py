@@ -7,12 +7,12 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.engine.spark import connect
 from lakehouse.errors import BatchConflictError, SetupError
 from lakehouse.kafka.client import admin_client, client_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter, today
-from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.ledger import current_version, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan

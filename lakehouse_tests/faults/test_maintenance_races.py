@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.lake.drain import drain
-from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.maintenance.compaction_plan import ENOUGH_SMALL
 from lakehouse.lake.maintenance.table_files import TableStats, data_files
 from lakehouse.lake.maintenance.upkeep import TableReport, maintain_events, maintain_stream

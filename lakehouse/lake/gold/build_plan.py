@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lakehouse.engine.duck import delta_connection, duck_connection, literal
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
 
@@ -182,22 +183,6 @@ def date_fingerprints(connection: "DuckDBPyConnection", path: str, version: int)
     }
 
 
-def delta_connection(database: str = ":memory:", *, read_only: bool = False) -> "DuckDBPyConnection":
-    """A DuckDB connection that can read Delta tables, in UTC. The extension comes from the installed wheel."""
-    import duckdb
-
-    connection = duckdb.connect(database, read_only=read_only)
-    try:
-        connection.load_extension("delta")
-    except duckdb.IOException:
-        import duckdb_extensions
-
-        duckdb_extensions.import_extension("delta")
-        connection.load_extension("delta")
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
-
-
 def project_fingerprint(folder: Path, *secrets: str) -> str:
     """Hash over everything in the dbt project that decides what a mart holds."""
     digest = hashlib.sha256("\x00".join(secrets).encode())
@@ -211,11 +196,9 @@ def project_fingerprint(folder: Path, *secrets: str) -> str:
 
 def read_record(gold: Path) -> BuildRecord | None:
     """The last build that a gold file tells of, or None when the file is absent or holds no record."""
-    import duckdb
-
     if not gold.is_file():
         return None
-    with duckdb.connect(str(gold), read_only=True) as connection:
+    with duck_connection(gold, read_only=True) as connection:
         tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
         if not {"_build", "_silver_files"} <= tables:
             return None
@@ -263,13 +246,6 @@ def write_record(connection: "DuckDBPyConnection", plan: BuildPlan, *, built_at:
         "_silver_files",
         [[name, day, mark] for name, pin in plan.pins.items() for day, mark in pin.dates.items()],
     )
-
-
-def literal(value: str | int | None) -> str:
-    """A value as SQL text. DuckDB's own parameters import pandas, which costs more than the whole statement."""
-    if value is None:
-        return "null"
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
 
 
 def _insert(connection: "DuckDBPyConnection", table: str, rows: list[list[str | int | None]]) -> None:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.engine.duck import literal
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, dbt_run
-from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, Mode, literal
+from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, Mode
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths

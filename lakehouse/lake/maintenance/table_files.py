@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.lake.gold.build_plan import delta_connection, literal
+from lakehouse.engine.duck import delta_connection, literal
 
 Partition = tuple[str, ...]
 

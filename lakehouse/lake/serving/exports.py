@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from lakehouse.engine.duck import duck_connection, literal
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.errors import UsageError
-from lakehouse.lake.gold.build_plan import literal
 from lakehouse.lake.gold.builds import require_gold
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
@@ -42,15 +42,13 @@ def export_gold(settings: Settings, *, day: date | None = None, tables: list[str
         GoldMissingError: gold was never built.
         UsageError: a table is not there; names the ones that are.
     """
-    import duckdb
-
     from lakehouse.lake.gold.builds import last_build
 
     moment = datetime.now(UTC)
     folder = LakePaths.of(settings).reports / "exports" / f"{day or moment.date()}"
     rows: dict[str, int] = {}
     published, build = require_gold(settings), last_build(settings)
-    with duckdb.connect(str(published), read_only=True) as gold:
+    with duck_connection(published, read_only=True) as gold:
         listed = gold.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
         known = {row[0] for row in listed}
         wanted = tables or sorted(name for name in known if name.endswith(KPI_SUFFIX))

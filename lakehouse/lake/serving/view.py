@@ -15,8 +15,8 @@ from datetime import time as clock
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.engine.duck import delta_connection, literal
 from lakehouse.lake.batch.daily_views import COLUMNS, VIEW, record_of
-from lakehouse.lake.gold.build_plan import delta_connection, literal
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.publish import view_of

@@ -152,7 +152,7 @@ def _send(
 
 def _measure(bronze: str) -> tuple[int, int, int, Latency | None]:
     """Rows, identities, batches, latency: of each record the commit time of its batch minus the broker's time."""
-    from lakehouse.lake.gold.build_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
     from lakehouse.lake.ledger import plans
 
     commits = [(plan.batch, commit.committed_at.timestamp()) for plan, commit in plans(bronze)]

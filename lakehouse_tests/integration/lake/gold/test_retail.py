@@ -13,10 +13,10 @@ import pytest
 from lakehouse.cli.produce import files as produce_files
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.drain import drain
 from lakehouse.lake.gold import builds
-from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.verify import verify

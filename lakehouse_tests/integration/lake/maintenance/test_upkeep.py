@@ -15,10 +15,10 @@ import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
+from lakehouse.engine.duck import delta_connection
 from lakehouse.errors import ForeignLakeError, SettingsError, UsageError
 from lakehouse.lake.drain import drain
 from lakehouse.lake.gold import builds
-from lakehouse.lake.gold.build_plan import delta_connection
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, merged_through, read_commit
 from lakehouse.lake.maintenance import upkeep
