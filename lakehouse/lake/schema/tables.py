@@ -46,6 +46,8 @@ _FORGETS = "delta.setTransactionRetentionDuration"
 def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
     """Create the stream's tables where they are missing and bring the columns of silver and history up to the contract.
 
+    The caller holds the lock of silver's writers.
+
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
         SetupError: when a table was told to forget batch numbers.
