@@ -12,7 +12,7 @@ from pathlib import Path
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.errors import UsageError
 from lakehouse.lake.gold import require_gold
-from lakehouse.lake.gold_plan import literal
+from lakehouse.lake.gold_record import literal
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 

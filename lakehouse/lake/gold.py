@@ -19,8 +19,8 @@ from pathlib import Path
 
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
-from lakehouse.lake import gold_dbt, gold_plan
-from lakehouse.lake.gold_plan import BuildPlan, BuildRecord, Mode, literal
+from lakehouse.lake import gold_dbt, gold_plan, gold_record
+from lakehouse.lake.gold_record import BuildPlan, BuildRecord, Mode, literal
 from lakehouse.lake.identity import read_lake_id
 from lakehouse.lake.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
@@ -91,7 +91,7 @@ def require_gold(settings: Settings) -> Path:
 
 def last_build(settings: Settings) -> BuildRecord | None:
     """What the published file says about its own build: when, and which silver versions it holds."""
-    return gold_plan.read_record(gold_path(settings))
+    return gold_record.read_record(gold_path(settings))
 
 
 @dataclass
@@ -122,7 +122,7 @@ class GoldBuild:
             # Their views name the lake's folder, which means nothing to an analyst.
             for schema in _BELOW_MARTS:
                 connection.execute(f"drop schema if exists {schema} cascade")
-            gold_plan.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
+            gold_record.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
             connection.execute(f"attach {literal(str(fresh))} as gold")
             connection.execute("copy from database build to gold")
             connection.execute("checkpoint gold")

@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.lake.batch_views import COLUMNS, VIEW, record_of
-from lakehouse.lake.gold_plan import delta_connection, literal
+from lakehouse.lake.gold_plan import delta_connection
+from lakehouse.lake.gold_record import literal
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.publish import view_of

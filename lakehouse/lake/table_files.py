@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.lake.gold_plan import delta_connection, literal
+from lakehouse.lake.gold_plan import delta_connection
+from lakehouse.lake.gold_record import literal
 
 Partition = tuple[str, ...]
 

@@ -29,7 +29,8 @@ def profile(contract: StreamContract, settings: Settings, days: list[date] | Non
     path = LakePaths.of(settings).silver(contract.name)
     if not table_exists(path):
         return []
-    from lakehouse.lake.gold_plan import delta_connection, literal
+    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.lake.gold_record import literal
 
     source = f"delta_scan({literal(path)}) where {on_days('event_date', days)} and {is_live(contract)}"
     fields = public_fields(contract)
