@@ -11,7 +11,7 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.load import StreamLoad
+    from lakehouse.lake.maintenance.load import StreamLoad
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -75,7 +75,7 @@ def _plan(rate: float | None, size_gb: float | None, *, as_json: bool) -> None:
 
 
 def _measure(stream: str | None, *, as_json: bool) -> None:
-    from lakehouse.lake.load import advice, measure
+    from lakehouse.lake.maintenance.load import advice, measure
 
     settings = load_settings()
     contracts = [load_stream(stream)] if stream else list(load_streams().values())

@@ -1,7 +1,7 @@
 """How large a Spark cluster should be for an amount of data: executors, partitions, the settings of a cluster.
 
 Here: the tables and the arithmetic, without a session. Not here: partitions of a topic (`kafka.topic_plan`), what a
-stream really carries (`lake.load`).
+stream really carries (`lake.maintenance.load`).
 """
 
 import math

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.accepted import read_accepted, require_followed
+from lakehouse.lake.schema.accepted import read_accepted, require_followed
 from lakehouse.quality.rules import date_list
 from lakehouse.transforms.winners import winning_order
 

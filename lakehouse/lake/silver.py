@@ -1,7 +1,7 @@
 """Silver: bronze batches judged once, rejects to quarantine, the rest merged as the latest row per key.
 
 Here: one step from `(last, n]` of bronze to silver. Not here: rules and parsing (`transforms.events`), whole-day
-recomputation (`lake.backfill`), the loop (`lake.drain`).
+recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 """
 
 import json
@@ -17,15 +17,15 @@ from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import LogDamagedError, QualityStopError, SchemaIncompatibleError
 from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
-from lakehouse.lake.durable import settle
+from lakehouse.lake.guards.durable import settle
+from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import Commit, last_commit_of, last_plan, merged_through, plans
-from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.merge import merge_winners
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
-from lakehouse.lake.schemas import learn
+from lakehouse.lake.schema.registered import learn
 from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import slim, valid_rows

@@ -1,7 +1,7 @@
 """Gold: the dbt models as assets, their tests as checks, built and published in one step.
 
-Here: translation of dbt's manifest and the run. Not here: how a build is prepared and published (`lakehouse.lake.gold`,
-shared with the command line), when it runs (`automation`).
+Here: translation of dbt's manifest and the run. Not here: how a build is prepared and published
+(`lakehouse.lake.gold.builds`, shared with the command line), when it runs (`automation`).
 """
 
 import os
@@ -18,7 +18,7 @@ from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
 from lakehouse.defs.gold.automation import gold_condition
 from lakehouse.errors import SetupError
-from lakehouse.lake.gold_record import published_columns
+from lakehouse.lake.gold.build_record import published_columns
 from lakehouse.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"

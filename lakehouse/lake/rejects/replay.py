@@ -1,7 +1,7 @@
 """Replay: quarantined records judged again by the contract of today; what passes goes to silver, once.
 
 Here: one replay of one stream. Not here: sending corrected records (`lake.rejects.resend`), rows of silver that the
-contract of today would reject (`lake.backfill`).
+contract of today would reject (`lake.rebuild.backfill`).
 """
 
 import json
@@ -14,14 +14,14 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import connect, expect_rows, materialised, spark_errors
 from lakehouse.errors import QualityStopError
 from lakehouse.kafka.client import spark_options
-from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import current_user, judge_as_decided
-from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.durable import settled
+from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.history import bring_in
-from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan, merged_through
-from lakehouse.lake.locks import exclusive, silver_lock
 from lakehouse.lake.merge import merge_winners
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.quarantine import as_dead_letters, as_quarantine
@@ -35,7 +35,7 @@ from lakehouse.lake.rejects.outcome import (
     ReplayReport,
     count_fates,
 )
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import current_rows, slim, valid_rows

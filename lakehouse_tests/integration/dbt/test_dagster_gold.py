@@ -45,7 +45,7 @@ def test_a_widened_field_is_a_warning_on_the_tables_that_it_reached(
             ("unit_price", "DECIMAL(12,2)", True),
         ]
 
-        wider = silver.SALES.set(silver.SALES.get_field_index("quantity"), pa.field("quantity", pa.int64()))
+        wider = silver.SALES.set(silver.SALES.get_field_index("quantity"), pa.field("quantity", pa.float64()))
         path = str(tmp_path / "lake" / "silver" / "sales")
         write_deltalake(path, pa.Table.from_pylist(rows, schema=wider), mode="overwrite", schema_mode="overwrite")
-        assert changed(build(instance)) == {"fct_sales", "obt_sales"}
+        assert changed(build(instance)) == {"fct_sales", "obt_sales", "sales_daily"}

@@ -11,8 +11,8 @@ from deltalake import DeltaTable, write_deltalake
 from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake import gold
-from lakehouse.lake.accepted import PROPERTY, Accepted
+from lakehouse.lake.gold import builds
+from lakehouse.lake.schema.accepted import PROPERTY, Accepted
 from lakehouse.settings import load_settings
 from lakehouse_tests.integration.dbt import silver
 
@@ -36,7 +36,7 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     rng = random.Random(3)
     rows = silver.keyed([silver.sale(rng, event_date=silver.DAYS[0]) for _ in range(20)])
     silver.write_sales(tmp_path / "lake", rows)
-    gold.build(settings)
+    builds.build(settings)
     path = str(tmp_path / "lake" / "silver" / "sales")
 
     # Silver gets two fields and a row that has them; the contract says which of them is personal.
@@ -44,17 +44,17 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     fields.append(FieldSpec(name="loyalty", type="integer", nullable=True, description="Points."))
     fields.append(FieldSpec(name="nick", type="string", nullable=True, pii=True, description="Name."))
     append(path, silver.sale(rng, event_date=silver.DAYS[1], loyalty=7, nick="Jo"), fields)
-    added = gold.build(settings)
+    added = builds.build(settings)
     assert (added.mode, added.failures) == ("incremental", [])
 
     # Then it loses one. Newer rows have no value, where the mart's contract demands one.
     left = [field for field in fields if field.name != "store_location"]
     gone = {"store_location": ("store_location",)}
     append(path, silver.sale(rng, event_date=silver.DAYS[2], loyalty=8, store_location=None), left, retired=gone)
-    dropped = gold.build(settings)
+    dropped = builds.build(settings)
     assert (dropped.mode, dropped.failures) == ("full", [])
 
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as connection:
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
         columns = {row[0] for row in connection.execute("describe obt_sales").fetchall()}
         values = connection.execute("select loyalty, count(*) from obt_sales group by all order by all").fetchall()
         lines = connection.execute("select count(*), count(store_location) from obt_sales").fetchall()

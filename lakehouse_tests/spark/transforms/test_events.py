@@ -9,7 +9,7 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake.tables import BRONZE_COLUMNS
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge, silver_columns
 from lakehouse.transforms.winners import repeated_keys, winner_per_key, winners_of_repeated
 from lakehouse_tests.streams import encode, sale
