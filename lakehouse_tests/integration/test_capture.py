@@ -84,6 +84,20 @@ def mark(settings: Settings, number: int) -> list[Record]:
     return records_until(settings, load_stream("customers").topic.name, number)
 
 
+def wait_until_remembered(settings: Settings, number: int) -> None:
+    """Wait until Connect has written down how far it came: without that it begins with another snapshot."""
+    assert settings.source_url is not None
+    with connect(settings.source_url.get_secret_value()) as connection:
+
+        def is_passed(place: str) -> bool:
+            found = connection.execute("select bool_and(confirmed_flush_lsn >= %s) from pg_replication_slots", [place])
+            return found.fetchone() == (True,)
+
+        [place] = connection.execute("select pg_current_wal_lsn()::text").fetchone() or [""]
+        mark(settings, number)
+        wait_for(lambda: is_passed(place))
+
+
 def assert_equal(settings: Settings, contract: StreamContract, columns: str = COLUMNS) -> int:
     """The oracle for customers: silver is the table, the history is what the trigger noted. Returns how many live."""
     count = assert_rows_equal(settings, contract, columns)
@@ -201,6 +215,7 @@ def test_every_kind_of_change_reaches_silver_and_the_copy(capture: Settings) -> 
 @pytest.mark.slow
 def test_a_killed_connect_repeats_thousands_of_changes_and_silver_has_each_once(capture: Settings) -> None:
     contract = load_stream("customers")
+    wait_until_remembered(capture, 1008)
     before = next(entry for entry in embedded.status(capture) if entry.name == "connect")
     change(capture, "insert into customers select n, 'many', 'm@x.org' from generate_series(10001, 15000) n")
     change(capture, "insert into orders select n, 1, 1, 'new' from generate_series(10001, 12000) n")
