@@ -81,7 +81,8 @@ def _ensure(
 ) -> None:
     """Create a table of these columns, or bring its columns up to the contract."""
     if table_exists(path):
-        follow(spark, contract, path, types)
+        # Which changes begin a version depends on all tracked fields: a history is made anew as a whole.
+        follow(spark, contract, path, types, anew=CHANGE_ID in types)
         return
     columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
     create_table(
