@@ -34,18 +34,20 @@ SESSION_CONF: dict[str, str] = {
     # Delta would refuse versions older than the retention even while their files are there. Gold may stand at one:
     # vacuum spares it (lake.maintenance.vacuum), and verify must be able to read it.
     "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+    # As Delta writes them; the default of plain Parquet files is a type without statistics.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
-_MANY_ROWS = 50_000
+MANY_ROWS = 50_000
 _FOR_FEW_ROWS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
 }
-_FOR_MANY_ROWS = {
+_FORMANY_ROWS = {
     "spark.sql.codegen.factoryMode": "FALLBACK",
     "spark.sql.adaptive.enabled": SESSION_CONF["spark.sql.adaptive.enabled"],
     "spark.sql.shuffle.partitions": SESSION_CONF["spark.sql.shuffle.partitions"],
@@ -124,7 +126,7 @@ def _keep_helper_threads(cls: Any) -> None:
 
 def expect_rows(session: "SparkSession", rows: int) -> None:
     """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for."""
-    wanted = _FOR_FEW_ROWS if rows < _MANY_ROWS else _FOR_MANY_ROWS
+    wanted = _FOR_FEW_ROWS if rows < MANY_ROWS else _FORMANY_ROWS
     if _told.get(session) is wanted:
         return
     for key, value in wanted.items():

@@ -87,7 +87,8 @@ def _ensure(
         path,
         columns,
         partitions,
-        f"'delta.enableDeletionVectors' = 'true', 'delta.dataSkippingStatsColumns' = '{_stats_columns(contract)}', "
+        "'delta.enableDeletionVectors' = 'true', "
+        f"'delta.dataSkippingStatsColumns' = '{','.join(stats_columns(contract))}', "
         f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
     )
 
@@ -104,12 +105,15 @@ def history_types(contract: StreamContract) -> dict[str, str]:
     return {**silver_types(contract), CHANGE_ID: "string", **VERSION_COLUMNS}
 
 
-def _stats_columns(contract: StreamContract) -> str:
-    """Key and event time, never a field marked as personal, plus the batch for incremental readers."""
+def stats_columns(contract: StreamContract) -> list[str]:
+    """Columns of silver that the log has statistics on, so that readers skip files: key, event time, batch.
+
+    Never a field marked as personal: it would stand in the log as well.
+    """
     wanted = [*contract.key, contract.event_time]
     personal = {field.name for field in contract.fields if field.pii}
     public = [name for name in dict.fromkeys(wanted) if name not in personal]
-    return ",".join([*(name for name in public if name not in contract.partition_by), "_batch"])
+    return [*(name for name in public if name not in contract.partition_by), "_batch"]
 
 
 def create_table(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
