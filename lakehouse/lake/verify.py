@@ -14,8 +14,9 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.gold.builds import gold_path
 from lakehouse.lake.guards.identity import read_lake_id
-from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, recorded_gaps
+from lakehouse.lake.ledger import Commit, current_version, last_commit_of, plans_in
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.bronze import prove_bronze
 from lakehouse.lake.proofs.damage import look_at_stream
 from lakehouse.lake.proofs.finding import Finding
@@ -95,12 +96,13 @@ def verify(
         with TopicReader(settings) as topics, spark_errors():
             for contract in streams:
                 on_progress(contract.name)
-                damage = look_at_stream(contract.name, paths)
-                if damage:
+                look = look_at_stream(contract.name, paths)
+                if look.damage:
                     # No count means anything while files are missing; Spark could not even read them.
-                    findings += [Finding(contract.name, "storage", str(found)) for found in damage]
+                    findings += [Finding(contract.name, "storage", str(damage)) for damage in look.damage]
                     continue
-                proof, found = _prove(spark, contract, settings, paths, topics)
+                history = list(plans_in(look.commits))
+                proof, found = _prove(spark, contract, settings, paths, history, topics)
                 proofs.append(proof)
                 findings += found
     finally:
@@ -109,20 +111,24 @@ def verify(
 
 
 def _prove(
-    spark: "SparkSession", contract: StreamContract, settings: Settings, paths: LakePaths, topics: TopicReader
+    spark: "SparkSession",
+    contract: StreamContract,
+    settings: Settings,
+    paths: LakePaths,
+    history: list[tuple[Plan, Commit]],
+    topics: TopicReader,
 ) -> tuple[StreamProof, list[Finding]]:
     state = topics.state(contract.topic.name)
-    path = paths.bronze(contract.name)
-    known = last_plan(path)
-    if known is None:
+    if not history:
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
-    bronze = spark.read.format("delta").load(path)
-    findings = prove_bronze(bronze, contract, settings, path, state)
-    waiting = sum(max(0, end - known[0].end.get(p, 0)) for p, end in state.end.items())
+    last = history[-1][0]
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name))
+    findings = prove_bronze(bronze, contract, settings, history, state)
+    waiting = sum(max(0, end - last.end.get(p, 0)) for p, end in state.end.items())
     merged = last_commit_of(paths.silver(contract.name), "silver")
     through = -1 if merged is None else int(merged.metadata["through"])
-    unmerged = bronze.where(f"batch > {through}").count() if through < known[0].batch else 0
+    unmerged = bronze.where(f"batch > {through}").count() if through < last.batch else 0
     version = current_version(paths.silver(contract.name))
     if version is None:
         raise LogDamagedError(
@@ -143,6 +149,6 @@ def _prove(
         repeats=silver.repeats,
         gold_version=gold.silver_version,
         silver_version=version,
-        gaps=recorded_gaps(path),
+        gaps=sum(plan.gap.offsets for plan, _ in history if plan.gap),
     )
     return proof, [*findings, *silver.findings, *versions, *gold.findings]

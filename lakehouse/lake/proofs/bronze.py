@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
-from lakehouse.lake.ledger import Commit, plans
+from lakehouse.lake.ledger import Commit
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks
 from lakehouse.lake.proofs.finding import Finding
@@ -30,7 +30,11 @@ class _Holding(NamedTuple):
 
 
 def prove_bronze(
-    bronze: "DataFrame", contract: StreamContract, settings: Settings, path: str, state: TopicState
+    bronze: "DataFrame",
+    contract: StreamContract,
+    settings: Settings,
+    history: list[tuple[Plan, Commit]],
+    state: TopicState,
 ) -> list[Finding]:
     """Everything that is wrong with a stream's bronze table; empty when it holds exactly what was planned.
 
@@ -38,10 +42,9 @@ def prove_bronze(
         bronze: The table.
         contract: The stream.
         settings: For reading single offsets from the broker.
-        path: Address of the table.
+        history: Its batches with their commits, oldest first.
         state: What the broker holds now.
     """
-    history = list(plans(path))[::-1]
     known = [plan for plan, _ in history]
     return [
         *(Finding(contract.name, "contiguity", text) for text in chain_breaks(known)),
