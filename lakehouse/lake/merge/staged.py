@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import duck_connection, literal
 from lakehouse.engine.spark import spark_errors
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import PROVENANCE, VERDICTS
@@ -87,7 +87,7 @@ class Staged:
             f"from read_parquet([{', '.join(map(literal, files))}], hive_partitioning = true, "
             "hive_types_autocast = false) group by all"
         )
-        with delta_connection() as connection:
+        with duck_connection() as connection:
             answer = connection.execute(query)
             names = [column[0] for column in answer.description or []]
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

@@ -69,7 +69,7 @@ def read_accepted(silver: str) -> Accepted | None:
         return None
     from deltalake import DeltaTable
 
-    text = DeltaTable(silver).metadata().configuration.get(PROPERTY)
+    text = DeltaTable(silver, without_files=True).metadata().configuration.get(PROPERTY)
     return None if text is None else Accepted.model_validate_json(text)
 
 
