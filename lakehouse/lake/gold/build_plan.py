@@ -1,10 +1,9 @@
 """What a build of gold will read: one pinned version of each silver table, and the event dates that changed.
 
-Here: versions, fingerprints of dates, the record of a build inside the gold file. Not here: running dbt or publishing
-(`lake.gold.builds`).
+Here: the choice, and the record of a build inside the gold file. Not here: telling states apart (`fingerprints`),
+running dbt or publishing (`builds`).
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse.engine.duck import delta_connection, duck_connection, literal
+from lakehouse.lake.gold.fingerprints import WHOLE, column_names, date_fingerprints, latest_version
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Mode = Literal["full", "incremental", "unchanged"]
 # Beyond this many dates one pass over everything is faster than a filter on each.
 MAX_TOUCHED_DATES = 400
-WHOLE = ""
-"""Stands for all dates of a table that is not partitioned by them."""
 
 RECORD_TABLES = """
 create table if not exists _build (
@@ -148,50 +146,6 @@ def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | 
         return None
     dates = sorted(day for day in before.keys() | now.keys() if before.get(day) != now.get(day))
     return dates if len(dates) <= MAX_TOUCHED_DATES and WHOLE not in dates else None
-
-
-def column_names(connection: "DuckDBPyConnection", path: str, version: int) -> list[str]:
-    """Columns of a Delta table at one version, in order."""
-    scan = f"delta_scan({literal(path)}, version => {version})"
-    rows = connection.execute(f"select column_name from (describe select * from {scan})").fetchall()  # noqa: S608 - our own path, quoted
-    return [row[0] for row in rows]
-
-
-def latest_version(path: str) -> int:
-    """Newest committed version of a Delta table."""
-    from deltalake import DeltaTable
-
-    return int(DeltaTable(path).version())
-
-
-def date_fingerprints(connection: "DuckDBPyConnection", path: str, version: int) -> dict[str, str]:
-    """For each event date, a hash over its data files and how many rows of each are deleted.
-
-    Data files never change and deleted rows only grow in number, so equal fingerprints mean equal rows, whatever wrote
-    them: merge, backfill, correction or erasure. Only the Delta log is read.
-    """
-    files: dict[str, list[str]] = {}
-    rows = connection.execute(
-        "select partitions['event_date'], data_file, coalesce(delete_count, 0)"  # noqa: S608 - our own path, quoted
-        f" from delta_list_files({literal(path)}, version => {version}, delete_count => true)"
-    ).fetchall()
-    for day, file, deleted in rows:
-        files.setdefault(WHOLE if day is None else str(day), []).append(f"{Path(file).name}:{deleted}")
-    return {
-        day: hashlib.md5("\n".join(sorted(names)).encode(), usedforsecurity=False).hexdigest()
-        for day, names in files.items()
-    }
-
-
-def project_fingerprint(folder: Path, *secrets: str) -> str:
-    """Hash over everything in the dbt project that decides what a mart holds."""
-    digest = hashlib.sha256("\x00".join(secrets).encode())
-    sources = [folder / "dbt_project.yml"]
-    for name in ("models", "snapshots", "macros", "seeds"):
-        sources += sorted(path for path in (folder / name).rglob("*") if path.suffix in {".sql", ".yml", ".csv"})
-    for path in sources:
-        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def read_record(gold: Path) -> BuildRecord | None:

@@ -22,6 +22,7 @@ from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, dbt_run
 from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.gold.fingerprints import project_fingerprint
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
@@ -167,7 +168,7 @@ def building(
             paths,
             build_plan.gold_streams(dbt_run.PROJECT, load_streams()),
             previous,
-            project=build_plan.project_fingerprint(dbt_run.PROJECT, pii_key),
+            project=project_fingerprint(dbt_run.PROJECT, pii_key),
             lake_id=lake_id,
             full_refresh=full_refresh,
             frozen=frozen,

@@ -11,6 +11,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.lake.gold import build_plan
 from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, SilverPin, plan_build
+from lakehouse.lake.gold.fingerprints import project_fingerprint
 from lakehouse.lake.paths import LakePaths
 
 DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
@@ -131,9 +132,9 @@ def test_record_without_any_silver_still_says_when(tmp_path: Path) -> None:
 def test_project_fingerprint_follows_models_and_secrets(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text("name: x", encoding="utf-8")
     (tmp_path / "models").mkdir()
-    first = build_plan.project_fingerprint(tmp_path, "key")
+    first = project_fingerprint(tmp_path, "key")
     (tmp_path / "models" / "a.sql").write_text("select 1", encoding="utf-8")
 
-    second = build_plan.project_fingerprint(tmp_path, "key")
+    second = project_fingerprint(tmp_path, "key")
 
-    assert len({first, second, build_plan.project_fingerprint(tmp_path, "other key")}) == 3
+    assert len({first, second, project_fingerprint(tmp_path, "other key")}) == 3
