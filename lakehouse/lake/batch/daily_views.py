@@ -16,7 +16,7 @@ from pathlib import Path
 from lakehouse.engine.duck import delta_connection
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.gold.fingerprints import date_fingerprints, latest_version
+from lakehouse.lake.gold.build_plan import date_fingerprints, latest_version
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.identity import require_lake
