@@ -7,21 +7,19 @@ dates: their metadata say which days were looked at; started by hand they look a
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from lakehouse.components.resources import LakeResource
+from lakehouse.components.runway import RUNWAY, judge_runway, runway_spec
 from lakehouse.components.tables import bronze_key, silver_key
 from lakehouse.contracts.model import StreamContract
 
 if TYPE_CHECKING:
     from lakehouse.lake.quality.checks import RuleResult
 
-RUNWAY = "retention_runway"
-RUNWAY_WARN_SHARE = 0.25
-"""Warn when less than this share of the topic's retention is left for the oldest unread record."""
 GATE = "rejects_within_tolerance"
 IMPLIED = {
     "readable": "Every record is a JSON object in UTF-8.",
@@ -43,12 +41,7 @@ def build_bronze_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             "no_duplicates", asset=key, blocking=True, description="Each (topic id, partition, offset) is there once."
         ),
-        dg.AssetCheckSpec(
-            RUNWAY,
-            asset=key,
-            description="In how long retention deletes the oldest unread record; warns when less than a quarter of the "
-            "topic's retention is left, or less than twice the time that reading it takes.",
-        ),
+        runway_spec(contract),
     ]
 
     @dg.multi_asset_check(name=f"check_bronze_{contract.name}", specs=specs, can_subset=True)
@@ -59,7 +52,7 @@ def build_bronze_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
                 if result.check_name in wanted:
                     yield result
         if RUNWAY in wanted:
-            yield _runway(context, lake, contract)
+            yield judge_runway(context, lake, contract)
 
     return check_bronze
 
@@ -238,41 +231,6 @@ def _integrity(lake: LakeResource, contract: StreamContract, days: list[date] | 
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"rows": facts.rows, "duplicates": facts.duplicates, "days": _named(days)},
     )
-
-
-def _runway(
-    context: dg.AssetCheckExecutionContext, lake: LakeResource, contract: StreamContract
-) -> dg.AssetCheckResult:
-    backlog = lake.backlog(contract)
-    retention = contract.topic.retention.total_seconds() / 3600
-    hours = retention if backlog.total == 0 else lake.hours_until_expiry(contract, backlog, now=datetime.now(tz=UTC))
-    metadata: dict[str, Any] = {
-        "lag_rows": backlog.total,
-        "runway_hours": round(hours, 2),
-        "retention_hours": retention,
-    }
-    rate = _rows_per_second(context, contract)
-    hours_to_read = 0.0
-    if rate:
-        hours_to_read = backlog.total / rate / 3600
-        metadata |= {"rows_per_second": round(rate, 1), "hours_to_read": round(hours_to_read, 4)}
-    return dg.AssetCheckResult(
-        asset_key=bronze_key(contract),
-        check_name=RUNWAY,
-        passed=hours >= max(RUNWAY_WARN_SHARE * retention, 2 * hours_to_read),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata=metadata,
-    )
-
-
-def _rows_per_second(context: dg.AssetCheckExecutionContext, contract: StreamContract) -> float | None:
-    """Pace of the latest drain, from its closing event; None when there was none or it read nothing."""
-    event = context.instance.get_latest_materialization_event(bronze_key(contract))
-    found = event.asset_materialization.metadata if event and event.asset_materialization else {}
-    rows, seconds = (found.get(name) for name in ("run_rows", "run_seconds"))
-    if rows is None or seconds is None or not rows.value or not seconds.value:
-        return None
-    return float(str(rows.value)) / float(str(seconds.value))
 
 
 def _days(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> list[date] | None:

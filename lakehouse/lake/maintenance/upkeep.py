@@ -1,7 +1,7 @@
 """Maintenance of a lake's tables: compact, purge deleted rows, vacuum, trim the log; a report and a fact for each.
 
-Here: the order of the work on one table, and what gold and the ledger still need of it. Not here: how each step is done
-(`lake.maintenance.compaction`, `lake.maintenance.vacuum`), when it runs (`components.maintenance`, `cli.maintain`).
+Here: the order of the work on one table. Not here: how each step is done (`compaction`, `vacuum`), what must stay
+(`needed`), when it runs (`components.maintenance`, `cli.maintain`).
 """
 
 import time
@@ -16,13 +16,12 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows
 from lakehouse.lake.batch import daily_views
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.gold import builds
 from lakehouse.lake.guards.durable import settled
-from lakehouse.lake.guards.identity import read_lake_id, require_lake
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, silver_lock, speed_lock
-from lakehouse.lake.ledger import commits, last_commit_of, merged_through
 from lakehouse.lake.maintenance import compaction
 from lakehouse.lake.maintenance.compaction_plan import crowded_days, hollow_days
+from lakehouse.lake.maintenance.needed import gold_version, last_version, needed_version
 from lakehouse.lake.maintenance.table_files import DataFile, TableStats, data_files
 from lakehouse.lake.maintenance.vacuum import Removed, require_retention, trim_log, vacuum, vacuum_events
 from lakehouse.lake.paths import LakePaths, table_exists
@@ -134,11 +133,11 @@ def maintain_stream(
             # appended to, and an append never meets a rewrite.
             is_merged = layer in ("silver", "history")
             guard = _guard(silver_lock(settings, contract.name)) if is_merged else nullcontext
-            pinned = _gold_version(settings, layer, contract.name)
+            pinned = gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
             work(table, partial(needed_version, layer, paths, contract.name, pinned))
         for table in made:
-            work(table, partial(_last_version, table.path, table.needed_kind))
+            work(table, partial(last_version, table.path, table.needed_kind))
     finally:
         spark.stop()
     return reports
@@ -202,31 +201,6 @@ def _made_of(stream: str, settings: Settings, paths: LakePaths) -> list[_Table]:
     return [table for table in tables if table_exists(table.path)]
 
 
-def _last_version(path: str, kind: str) -> int | None:
-    last = last_commit_of(path, kind)
-    return None if last is None else last.version
-
-
-def needed_version(layer: str, paths: LakePaths, stream: str, pinned: int | None) -> int | None:
-    """The oldest version whose commit somebody needs: the ledger, silver's next step, gold; None when unknown."""
-    if layer == "bronze":
-        return _first_needed_batch(paths, stream)
-    path = str(getattr(paths, layer)(stream))
-    last = last_commit_of(path, layer)
-    if last is None:
-        return None
-    return last.version if pinned is None else min(last.version, pinned)
-
-
-def _first_needed_batch(paths: LakePaths, stream: str) -> int | None:
-    """Version of the newest bronze batch that silver holds: it and all after it are read by planner and merges."""
-    through = merged_through(paths.silver(stream))
-    for commit in commits(paths.bronze(stream)):
-        if commit.metadata.get("kind") == "bronze" and commit.metadata["batch"] <= through:
-            return commit.version
-    return None
-
-
 def _maintain(spark: "SparkSession", table: _Table, settings: Settings, *, dry_run: bool) -> TableReport:
     path, column, guard = table.path, table.column, table.guard
     began = time.monotonic()
@@ -278,14 +252,6 @@ def _guard(lock: Path) -> compaction.Guard:
             yield
 
     return hold
-
-
-def _gold_version(settings: Settings, layer: str, stream: str) -> int | None:
-    """The version of silver or history that the published gold was built from, when it was built from this lake."""
-    build = builds.last_build(settings)
-    if build is None or build.lake_id != read_lake_id(LakePaths.of(settings)):
-        return None
-    return build.versions.get({"silver": stream, "history": f"history/{stream}"}.get(layer, ""))
 
 
 def _fact(report: TableReport) -> Fact:

@@ -23,8 +23,9 @@ from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, merged_through, read_commit
 from lakehouse.lake.maintenance import upkeep
 from lakehouse.lake.maintenance.compaction_plan import ENOUGH_SMALL
+from lakehouse.lake.maintenance.needed import needed_version
 from lakehouse.lake.maintenance.table_files import TableStats, data_files
-from lakehouse.lake.maintenance.upkeep import maintain_events, maintain_stream, needed_version
+from lakehouse.lake.maintenance.upkeep import maintain_events, maintain_stream
 from lakehouse.lake.maintenance.vacuum import trim_log, vacuum
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.tables import KEEP_LOG_DAYS
@@ -234,7 +235,7 @@ def test_old_commits_go_except_what_the_ledger_needs(
     assert needed == newest.version
 
     with monkeypatch.context() as patch:
-        patch.setattr(upkeep, "merged_through", lambda _: plan[0].batch - 3)
+        patch.setattr("lakehouse.lake.maintenance.needed.merged_through", lambda _: plan[0].batch - 3)
         assert needed_version("bronze", paths, crowded.name, None) == needed - 3, "silver has yet to read the rest"
     assert needed_version("silver", paths, crowded.name, 3) == 3
     assert (needed_version("quarantine", paths, crowded.name, None) or 0) > 3
