@@ -37,7 +37,7 @@ def tune(
             fix="Give STREAM alone, or --rate and --size-gb, or --spark-conf.",
         )
     if spark_conf:
-        from lakehouse.engine.sizing import spark_defaults
+        from lakehouse.engine.profiles import spark_defaults
 
         out.print(spark_defaults(), markup=False, end="")
     elif planned:

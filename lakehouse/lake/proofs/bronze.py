@@ -6,6 +6,7 @@ Here: three comparisons and the words for what they find. Not here: repairing.
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.caching import cached
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
 from lakehouse.lake.ledger import Commit, plans
@@ -84,11 +85,14 @@ def _identities(
     findings: list[Finding] = []
     for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
         mine = held.get((topic_id, partition), _Holding(0, 0, start, start - 1))
+        if mine.rows == mine.distinct == end - start:
+            continue
         part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
-        if mine.rows > mine.distinct:
-            findings += _doubled(part, contract.name, partition)
-        if mine.distinct < end - start:
-            missing = missing_ranges(part, start, end)
+        with cached(part, ["offset"]) as offsets:
+            if mine.rows > mine.distinct:
+                findings += _doubled(offsets, contract.name, partition)
+            missing = missing_ranges(offsets, start, end) if mine.distinct < end - start else []
+        if missing:
             still_there = topic_id == state.topic_id
             findings += _lost(contract, settings, partition, missing, state.start.get(partition, 0), still_there)
     return findings

@@ -168,7 +168,7 @@ def test_checks_of_the_daily_flow_stand_before_the_transforms_and_block() -> Non
     graph = found.resolve_asset_graph()
     orders = found.get_assets_def(step_key("daily_etl", "orders"))
     blocking = {spec.name for spec in orders.check_specs if spec.blocking}
-    assert blocking == {"order_id_there", "price_positive", "quantity_positive"}
+    assert blocking == {"order_id_there", "amount_not_negative", "updated_after_created"}
     chain = ["orders", "orders_clean", "revenue", "daily_revenue", "report"]
     for before, after in itertools.pairwise(chain):
         assert step_key("daily_etl", before) in graph.get(step_key("daily_etl", after)).parent_keys
