@@ -3,6 +3,7 @@
 Here: three comparisons and the words for what they find. Not here: repairing.
 """
 
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -31,7 +32,12 @@ class _Holding(NamedTuple):
 
 
 def prove_bronze(
-    bronze: "DataFrame", contract: StreamContract, settings: Settings, path: str, state: TopicState
+    bronze: "DataFrame",
+    contract: StreamContract,
+    settings: Settings,
+    path: str,
+    state: TopicState,
+    kept_since: date | None = None,
 ) -> list[Finding]:
     """Everything that is wrong with a stream's bronze table; empty when it holds exactly what was planned.
 
@@ -41,11 +47,13 @@ def prove_bronze(
         settings: For reading single offsets from the broker.
         path: Address of the table.
         state: What the broker holds now.
+        kept_since: First arrival day that retention has left; batches of earlier ones are counted, not missed.
     """
-    history = list(plans(path))[::-1]
+    every = list(plans(path))[::-1]
+    history = [(plan, commit) for plan, commit in every if kept_since is None or plan.day >= kept_since]
     known = [plan for plan, _ in history]
     return [
-        *(Finding(contract.name, "contiguity", text) for text in chain_breaks(known)),
+        *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in every])),
         *_batch_counts(bronze, contract.name, history),
         *_identities(bronze, contract, settings, known, state),
     ]
