@@ -13,7 +13,7 @@ from benchmarks.workbench import Workbench
 from lakehouse.engine.embedded.stack import status
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 
 EVENTS = 10_000_000
 _SAMPLE_SECONDS = 0.2

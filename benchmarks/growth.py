@@ -18,8 +18,8 @@ from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import last_commit_of
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
-from lakehouse.lake.tables import ensure_tables
 from lakehouse.sources.producer import EventSender, run
 from lakehouse.sources.sales import SalesGenerator
 

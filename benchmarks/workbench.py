@@ -23,7 +23,7 @@ from lakehouse.engine.spark import connect
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings, load_settings
 from lakehouse.sources.producer import EventSender, Summary, run
 from lakehouse.sources.sales import SalesGenerator

@@ -34,7 +34,7 @@ def accept_gap(
         raise UsageError(
             "--why is missing.", why="A gap is recorded with who, when and why.", fix='Add it: --why "…", or --dry-run.'
         )
-    from lakehouse.lake import gaps
+    from lakehouse.lake.repair import gaps
 
     plan = gaps.find_gap(contract, settings) if dry_run else gaps.accept_gap(contract, settings, why.strip())
     if as_json:

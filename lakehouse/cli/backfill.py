@@ -1,6 +1,7 @@
 """`lakehouse backfill`: recompute event dates of silver from bronze, as a recorded Dagster backfill where Dagster runs.
 
-Here: the command. Not here: the work (`lakehouse.lake.backfill`), talking to Dagster (`lakehouse.ops.dagster_api`).
+Here: the command. Not here: the work (`lakehouse.lake.rebuild.backfill`), talking to Dagster
+(`lakehouse.ops.dagster_api`).
 """
 
 from dataclasses import asdict
@@ -145,8 +146,8 @@ def _in_dagster(
 def _here(contract: "StreamContract", settings: "Settings", layers: list[str], days: list[date]) -> dict[str, Any]:
     from rich.progress import Progress
 
-    from lakehouse.lake import backfill as work
-    from lakehouse.lake.bronze_day import verify_bronze_day
+    from lakehouse.lake.rebuild import backfill as work
+    from lakehouse.lake.repair.bronze_day import verify_bronze_day
 
     done: list[dict[str, Any]] = []
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:

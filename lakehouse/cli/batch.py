@@ -1,6 +1,6 @@
 """`lakehouse batch`: compute days of the batch view.
 
-Here: options and printing. Not here: the work (`lake.batch_views`).
+Here: options and printing. Not here: the work (`lake.batch.daily_views`).
 """
 
 from datetime import date
@@ -26,7 +26,7 @@ def batch(
 
     Example: lakehouse batch 2026-11-20
     """
-    from lakehouse.lake.batch_views import build_daily_agg, stale_days
+    from lakehouse.lake.batch.daily_views import build_daily_agg, stale_days
 
     settings = load_settings()
     wanted = [_day(text) for text in days] if days else stale_days(settings)

@@ -11,7 +11,7 @@ from rich.table import Table
 from lakehouse.cli.console import err, out
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.gold import gold_path, last_build
+from lakehouse.lake.gold.builds import gold_path, last_build
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Tally, Totals
@@ -121,7 +121,7 @@ class LiveView:
 
 def rejects_by_reason(settings: Settings, contract: StreamContract) -> str:
     """One line: how many records each rule rejected."""
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     path = LakePaths.of(settings).quarantine(contract.name)
     with delta_connection() as connection:
@@ -135,12 +135,12 @@ def rejects_by_reason(settings: Settings, contract: StreamContract) -> str:
 
 def totals_by_category(settings: Settings) -> str:
     """One line: gross amount per category, out of gold; says so when gold is not there yet."""
-    import duckdb
+    from lakehouse.engine.duck import duck_connection
 
     path = gold_path(settings)
     if not path.is_file():
         return "gold: not built yet"
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with duck_connection(path, read_only=True) as connection:
         rows = connection.execute(
             "select category, sum(gross_amount) from sales_daily group by 1 order by 2 desc"
         ).fetchall()

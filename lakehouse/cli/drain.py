@@ -29,7 +29,7 @@ def drain(
     contract = load_stream(stream)
     settings = load_settings()
     from lakehouse.lake.drain import drain as run_drain
-    from lakehouse.lake.identity import require_lake
+    from lakehouse.lake.guards.identity import require_lake
 
     lake = require_lake(settings, another_lake=another_lake)
     err.print(f"lake {lake} at {settings.lake_root}, topic {contract.topic.name}", style="dim", soft_wrap=True)

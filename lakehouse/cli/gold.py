@@ -1,6 +1,6 @@
 """`lakehouse gold`: build the star schema and publish it; render its catalogue.
 
-Here: options, progress, the summary. Not here: building (`lake.gold`).
+Here: options, progress, the summary. Not here: building (`lake.gold.builds`).
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ def docs(as_json: bool = _JSON) -> None:
 
     Example: lakehouse gold docs
     """
-    from lakehouse.lake.gold_docs import build_docs
+    from lakehouse.lake.gold.catalogue import build_docs
 
     with err.status("Rendering the catalogue of gold …"):
         page = build_docs(load_settings())
@@ -59,7 +59,7 @@ def docs(as_json: bool = _JSON) -> None:
 
 
 def _build(select: str | None, full_refresh: bool, as_json: bool) -> None:
-    from lakehouse.lake import gold as lake_gold
+    from lakehouse.lake.gold import builds as lake_gold
 
     if select is not None and not select.strip():
         err.print("error: --select is empty; name a model, for example sales_daily.", markup=False)

@@ -112,7 +112,7 @@ def ask_lake(settings: "Settings") -> Health:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    from lakehouse.lake.identity import read_lake_id
+    from lakehouse.lake.guards.identity import read_lake_id
     from lakehouse.lake.paths import LakePaths
 
     paths = LakePaths.of(settings)
@@ -139,7 +139,7 @@ def ask_gold(settings: "Settings") -> Health:
     import duckdb
 
     from lakehouse.cli.up import age
-    from lakehouse.lake.gold import gold_path, last_build
+    from lakehouse.lake.gold.builds import gold_path, last_build
 
     path = gold_path(settings)
     if not path.is_file():

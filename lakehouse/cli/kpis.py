@@ -1,6 +1,6 @@
 """`lakehouse kpis`: the site's key figures out of the serving view.
 
-Here: printing. Not here: the figures (`lake.serving`), the page (`lake.kpi_page`).
+Here: printing. Not here: the figures (`lake.serving.view`), the page (`lake.serving.kpi_page`).
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ def kpis(
 
     Example: lakehouse kpis --days 7
     """
-    from lakehouse.lake.kpi_page import publish_kpis
-    from lakehouse.lake.serving import read_kpis
+    from lakehouse.lake.serving.kpi_page import publish_kpis
+    from lakehouse.lake.serving.view import read_kpis
 
     settings = load_settings()
     found = read_kpis(settings, days=days)

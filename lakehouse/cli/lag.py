@@ -27,7 +27,7 @@ def lag(
     """
     from lakehouse.contracts.load import load_stream, load_streams
     from lakehouse.kafka.client import require_reachable
-    from lakehouse.lake.metrics import lag as look
+    from lakehouse.lake.monitoring.metrics import lag as look
     from lakehouse.settings import load_settings
 
     contracts = [load_stream(stream)] if stream else list(load_streams().values())

@@ -36,7 +36,7 @@ def loadtest(
         raise UsageError("--duration and --rate are above 0.")
     from lakehouse.contracts.load import load_stream
     from lakehouse.kafka.scratch import delete_scratch, scratch_name
-    from lakehouse.lake.load_test import load_test
+    from lakehouse.lake.soak.load_test import load_test
     from lakehouse.settings import load_settings
     from lakehouse.sources.producer import stop_on_signals
 

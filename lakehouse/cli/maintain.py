@@ -10,7 +10,7 @@ from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.maintenance import TableReport
+    from lakehouse.lake.maintenance.upkeep import TableReport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -32,7 +32,7 @@ def maintain(
     """
     contracts = [load_stream(stream)] if stream else list(load_streams().values())
     settings = load_settings()
-    from lakehouse.lake.maintenance import maintain_events, maintain_records, maintain_stream
+    from lakehouse.lake.maintenance.upkeep import maintain_events, maintain_records, maintain_stream
 
     done: list[TableReport] = []
     for contract in contracts:

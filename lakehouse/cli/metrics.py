@@ -55,14 +55,14 @@ def metrics(
 
 def _measure() -> "list[Sample]":
     from lakehouse.contracts.load import load_streams
-    from lakehouse.lake.metrics import sample_all
+    from lakehouse.lake.monitoring.metrics import sample_all
     from lakehouse.settings import load_settings
 
     return sample_all(load_streams().values(), load_settings(), now=datetime.now(UTC))
 
 
 def _publish(samples: "list[Sample]") -> None:
-    from lakehouse.lake.outbox import METRICS_STREAM, send
+    from lakehouse.lake.monitoring.outbox import METRICS_STREAM, send
     from lakehouse.ops.host import host_name
     from lakehouse.settings import load_settings
 

@@ -11,7 +11,7 @@ from lakehouse.errors import EXIT_UNHEALTHY
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.repair import RepairReport
+    from lakehouse.lake.repair.mend import RepairReport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -32,7 +32,7 @@ def repair(
     """
     contract = load_stream(stream)
     settings = load_settings()
-    from lakehouse.lake.repair import repair as mend
+    from lakehouse.lake.repair.mend import repair as mend
 
     report = mend(contract, settings, dry_run=dry_run, say=lambda text: err.print(f"{text} …", style="dim"))
     if as_json:

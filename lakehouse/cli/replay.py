@@ -33,7 +33,7 @@ def replay(
     """
     contract = load_stream(stream)
     settings = load_settings()
-    from lakehouse.lake import kappa
+    from lakehouse.lake.rebuild import kappa
 
     if abort:
         was_there = kappa.abort(contract, settings)

@@ -31,9 +31,9 @@ def list_command(as_json: AsJson = False) -> None:
     Example: lakehouse schemas list --json
     """
     from lakehouse.contracts.registry import Registry, subject_of
-    from lakehouse.lake.accepted import read_accepted
     from lakehouse.lake.paths import LakePaths
-    from lakehouse.lake.schemas import known_schemas
+    from lakehouse.lake.schema.accepted import read_accepted
+    from lakehouse.lake.schema.registered import known_schemas
     from lakehouse.settings import load_settings
 
     settings = load_settings()
@@ -90,8 +90,8 @@ def check(streams: Streams = None, as_json: AsJson = False) -> None:
 
     Example: lakehouse schemas check sales
     """
-    from lakehouse.lake.accepted import schema_problems
     from lakehouse.lake.paths import LakePaths
+    from lakehouse.lake.schema.accepted import schema_problems
     from lakehouse.settings import load_settings
 
     settings = load_settings()

@@ -30,7 +30,7 @@ def speed(
     if check:
         _check(as_json=as_json)
         return
-    from lakehouse.lake.batch_views import record_of
+    from lakehouse.lake.batch.daily_views import record_of
     from lakehouse.lake.paths import LakePaths
     from lakehouse.lake.speed.run import advance
 

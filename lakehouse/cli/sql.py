@@ -104,16 +104,11 @@ def _query_text(query: str | None, file: Path | None) -> str | None:
 
 
 def _connect(settings: Settings, layer: Layer) -> "DuckDBPyConnection":
-    from lakehouse.lake.gold import gold_path, require_gold
+    from lakehouse.engine.duck import delta_connection, duck_connection
+    from lakehouse.lake.gold.builds import gold_path, require_gold
 
     if layer is Layer.gold:
-        import duckdb
-
-        connection = duckdb.connect(str(require_gold(settings)), read_only=True)
-        connection.execute("set TimeZone = 'UTC'")
-        return connection
-    from lakehouse.lake.gold_plan import delta_connection
-
+        return duck_connection(require_gold(settings), read_only=True)
     connection = delta_connection()
     if gold_path(settings).is_file():
         connection.execute(f"attach '{_quoted(gold_path(settings))}' as gold (read_only)")
@@ -253,7 +248,7 @@ def _interactive(settings: Settings, layer: Layer) -> None:
     import subprocess
 
     if layer is Layer.gold and importlib.util.find_spec("harlequin") is not None:
-        from lakehouse.lake.gold import require_gold
+        from lakehouse.lake.gold.builds import require_gold
 
         command = [sys.executable, "-m", "harlequin", "--read-only", str(require_gold(settings))]
         raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -1,6 +1,6 @@
 """`lakehouse trace`: where a record came from and where it went; and back from a row of a mart.
 
-Here: what was asked for. Not here: the answer (`lake.trace`), how it looks (`cli.trace_view`).
+Here: what was asked for. Not here: the answer (`lake.traces.trace`), how it looks (`cli.trace_view`).
 """
 
 import dataclasses
@@ -68,7 +68,7 @@ def trace(
     when = _day(day) if day is not None else None
     settings = load_settings()
     from lakehouse.cli import trace_view
-    from lakehouse.lake import trace as work
+    from lakehouse.lake.traces import trace as work
 
     with err.status("looking …"):
         if gold is not None:

@@ -1,4 +1,4 @@
-"""How a trace looks to a person. Here: words and tables. Not here: finding anything out (`lake.trace`)."""
+"""How a trace looks to a person. Here: words and tables. Not here: finding anything out (`lake.traces.trace`)."""
 
 from typing import Any
 

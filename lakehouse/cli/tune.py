@@ -11,7 +11,7 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.load import StreamLoad
+    from lakehouse.lake.maintenance.load import StreamLoad
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -87,8 +87,8 @@ def _plan(rate: float | None, size_gb: float | None, *, as_json: bool) -> None:
 
 
 def _query(query: str, *, as_json: bool) -> None:
-    from lakehouse.lake.gold import require_gold
-    from lakehouse.lake.query_plan import follow, judge
+    from lakehouse.lake.gold.builds import require_gold
+    from lakehouse.lake.gold.query_plan import follow, judge
 
     plan = follow(require_gold(load_settings()), query)
     found = judge(plan)
@@ -113,7 +113,7 @@ def _cost(stored_gb: float, scanned_gb: float, hours: float, *, as_json: bool) -
 
 
 def _measure(stream: str | None, *, as_json: bool) -> None:
-    from lakehouse.lake.load import advice, measure
+    from lakehouse.lake.maintenance.load import advice, measure
 
     settings = load_settings()
     contracts = [load_stream(stream)] if stream else list(load_streams().values())

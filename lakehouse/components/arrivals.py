@@ -22,7 +22,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError, QualityStopError, TopicMissingError
 
 if TYPE_CHECKING:
-    from lakehouse.lake.progress import Backlog
+    from lakehouse.lake.monitoring.progress import Backlog
 
 POSITION_TAG = "lakehouse/position"
 ATTEMPT_TAG = "lakehouse/attempt"

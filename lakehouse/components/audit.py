@@ -6,7 +6,7 @@ import dagster as dg
 
 from lakehouse.components.failures import FAILURE_TAG
 from lakehouse.components.tables import STREAM_TAG
-from lakehouse.lake.audit import Action
+from lakehouse.lake.monitoring.audit import Action
 
 BACK = timedelta(days=2)
 MOST_RUNS = 2_000

@@ -17,7 +17,7 @@ from lakehouse.components.tables import bronze_key, silver_key
 from lakehouse.contracts.model import StreamContract
 
 if TYPE_CHECKING:
-    from lakehouse.lake.checks import RuleResult
+    from lakehouse.lake.quality.checks import RuleResult
 
 RUNWAY = "retention_runway"
 RUNWAY_WARN_SHARE = 0.25

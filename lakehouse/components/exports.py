@@ -1,4 +1,7 @@
-"""The daily export of gold's key figures as an asset with its schedule. Here: assembly. Not here: `lake.exports`."""
+"""The daily export of gold's key figures as an asset with its schedule.
+
+Here: assembly. Not here: `lake.serving.exports`.
+"""
 
 from typing import Any
 
@@ -48,7 +51,7 @@ def build_export_defs(marts: list[dg.AssetKey]) -> dg.Definitions:
 
 
 def _gold_is_there(_context: dg.ScheduleEvaluationContext) -> bool:
-    from lakehouse.lake.gold import gold_path
+    from lakehouse.lake.gold.builds import gold_path
     from lakehouse.settings import load_settings
 
     return gold_path(load_settings()).is_file()

@@ -1,7 +1,7 @@
-"""Failed runs and runs that take too long, told to whoever listens (`LAKEHOUSE_INCIDENT_HANDLERS`).
+"""Runs that take too long, told to whoever listens (`LAKEHOUSE_INCIDENT_HANDLERS`).
 
-Here: noticing. Not here: telling (`lakehouse.ops.incidents`, `lakehouse.lake.incidents`), late windows
-(`pipeline_sensors`).
+Here: noticing. Not here: telling (`lakehouse.ops.incidents`, `lakehouse.lake.monitoring.incidents`), late windows
+(`pipeline_sensors`), failed runs (`failed_runs`).
 """
 
 import json
@@ -10,42 +10,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from lakehouse.components.failures import FAILURE_TAG
 from lakehouse.components.pipeline_assets import PIPELINE_TAG, window_in
 from lakehouse.components.resources import LakeResource
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.ops.incidents import Incident
 
 SLA_SECONDS = 60
-
-
-def build_failure_sensor() -> dg.SensorDefinition:
-    """Sensor `failed_runs`: every failed run of this code location becomes an incident."""
-
-    @dg.run_failure_sensor(
-        name="failed_runs",
-        minimum_interval_seconds=10,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Writes failed runs to ops/events and tells the functions in LAKEHOUSE_INCIDENT_HANDLERS.",
-    )
-    def failed_runs(context: dg.RunFailureSensorContext, lake: LakeResource) -> None:
-        run = context.dagster_run
-        message = (context.failure_event.message or "The run failed.").strip()
-        failures = lake.report_incident(
-            Incident(
-                kind="run_failed",
-                subject=run.tags.get(PIPELINE_TAG, run.job_name),
-                message=message.splitlines()[0],
-                at=datetime.now(tz=UTC),
-                run_id=run.run_id,
-                partition=window_in(run.tags),
-                details={"job": run.job_name, "failure": run.tags.get(FAILURE_TAG, "")},
-            )
-        )
-        for failure in failures:
-            context.log.warning("A handler of incidents failed: %s", failure)
-
-    return failed_runs
 
 
 def build_sla_sensor(pipelines: Mapping[str, PipelineContract]) -> dg.SensorDefinition:

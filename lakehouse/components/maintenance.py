@@ -2,7 +2,7 @@
 
 Its pool is its own, not the stream's: a rewrite of minutes must not hold up drains, and does not have to, because Delta
 lets them run side by side. One rewrite at a time for the whole lake, because all share one Spark.
-Here: the jobs, their schedule, their metadata. Not here: the work (`lakehouse.lake.maintenance`).
+Here: the jobs, their schedule, their metadata. Not here: the work (`lakehouse.lake.maintenance.upkeep`).
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from lakehouse.components.tables import STREAM_TAG
 from lakehouse.contracts.model import StreamContract
 
 if TYPE_CHECKING:
-    from lakehouse.lake.maintenance import TableReport
+    from lakehouse.lake.maintenance.upkeep import TableReport
 
 POOL = "maintenance"
 _ASSETS = ("bronze", "silver", "speed", "batch")

@@ -1,7 +1,7 @@
 """Monitoring in Dagster: a job that measures, publishes and alerts every five minutes; a sensor for failed runs.
 
-Here: the assets `ops/metrics` and `ops/audit`, their job and schedule, the sensor `pipeline_failures`. Not here:
-measuring (`lake.metrics`, `components.run_metrics`), rules and channels (`ops`).
+Here: the assets `ops/metrics` and `ops/audit`, their job and schedule, the sensor for failed runs. Not
+here: measuring (`lake.monitoring.metrics`, `components.run_metrics`), rules and channels (`ops`).
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,10 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.components.audit import dagster_actions
+from lakehouse.components.failed_runs import build_failure_sensor
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.resources import LakeResource
-from lakehouse.components.run_metrics import failure_sample, is_tried_again, sample_runs
+from lakehouse.components.run_metrics import sample_runs
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError
 
@@ -89,26 +90,5 @@ def build_monitoring_defs(contracts: Mapping[str, StreamContract]) -> dg.Definit
                 description="Every five minutes: measure, publish, alert, audit.",
             )
         ],
-        sensors=[_failures_sensor()],
+        sensors=[build_failure_sensor()],
     )
-
-
-def _failures_sensor() -> dg.SensorDefinition:
-    @dg.run_failure_sensor(
-        name="pipeline_failures",
-        minimum_interval_seconds=10,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells people about a run that failed for good; one that is tried again says nothing.",
-    )
-    def pipeline_failures(context: dg.RunFailureSensorContext, lake: LakeResource) -> dg.SkipReason:
-        # As it is now: the tag that a retry follows is set after the run has failed.
-        run = context.instance.get_run_by_id(context.dagster_run.run_id) or context.dagster_run
-        if is_tried_again(run):
-            return dg.SkipReason(f"Run {run.run_id[:8]} of {run.job_name} is tried again.")
-        reason = context.failure_event.message or "see its log"
-        done = lake.raise_alarms([failure_sample(run, reason)], is_everything=False)
-        said = ", ".join(f"{delivery.channel} {delivery.state}" for delivery in done) or "told before, or no channel"
-        return dg.SkipReason(f"Run {run.run_id[:8]} of {run.job_name} failed: {said}.")
-
-    sensor: dg.SensorDefinition = pipeline_failures
-    return sensor

@@ -18,17 +18,17 @@ from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from lakehouse.lake.batch.daily_views import DailyAggReport
     from lakehouse.lake.batch.report import StepReport
-    from lakehouse.lake.batch_views import DailyAggReport
-    from lakehouse.lake.checks import RuleResult
-    from lakehouse.lake.gold import GoldBuild
-    from lakehouse.lake.kpi_page import KpiPage
-    from lakehouse.lake.maintenance import TableReport
-    from lakehouse.lake.progress import Backlog
+    from lakehouse.lake.gold.builds import GoldBuild
+    from lakehouse.lake.maintenance.upkeep import TableReport
+    from lakehouse.lake.monitoring.progress import Backlog
+    from lakehouse.lake.quality.checks import RuleResult
+    from lakehouse.lake.quality.standing import BronzeFacts, FailingDay
     from lakehouse.lake.reports import BatchReport, DayReport, DrainSummary, LoadReport
+    from lakehouse.lake.serving.kpi_page import KpiPage
     from lakehouse.lake.speed.run import SpeedSummary
     from lakehouse.lake.speed.writer import SpeedReport
-    from lakehouse.lake.standing import BronzeFacts, FailingDay
     from lakehouse.sources.landing import LandingReport
 
 
@@ -41,7 +41,7 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def backlog(self, contract: StreamContract) -> "Backlog":
         """Rows that the broker has and bronze has not; needs no Spark."""
-        from lakehouse.lake import progress
+        from lakehouse.lake.monitoring import progress
 
         return progress.backlog(contract, self.settings())
 
@@ -61,7 +61,7 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def verify_bronze_day(self, contract: StreamContract, day: date) -> "DayReport":
         """Compare one arrival day of bronze with the broker and fill gaps; never rewrites."""
-        from lakehouse.lake import bronze_day
+        from lakehouse.lake.repair import bronze_day
 
         return bronze_day.verify_bronze_day(contract, self.settings(), day)
 
@@ -69,37 +69,37 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
         self, contract: StreamContract, days: list[date], report: "Callable[[DayReport], None]"
     ) -> "list[DayReport]":
         """Recompute these event dates of silver from bronze and replace them."""
-        from lakehouse.lake import backfill
+        from lakehouse.lake.rebuild import backfill
 
         return backfill.rebuild_silver(contract, self.settings(), days, report)
 
     def evaluate_rules(self, contract: StreamContract, days: list[date] | None) -> "list[RuleResult]":
         """Rows, broken rows and share for each rule on these days; None means the whole table."""
-        from lakehouse.lake import checks
+        from lakehouse.lake.quality import checks
 
         return checks.evaluate_rules(contract, self.settings(), days)
 
     def bronze_facts(self, contract: StreamContract, days: list[date] | None) -> "BronzeFacts":
         """Rows, duplicates and broken places of bronze on these arrival days; None means all."""
-        from lakehouse.lake import standing
+        from lakehouse.lake.quality import standing
 
         return standing.bronze_facts(contract, self.settings(), days)
 
     def failing_days(self, contract: StreamContract) -> "list[FailingDay]":
         """Arrival days on which a rule rejected more than it tolerates."""
-        from lakehouse.lake import standing
+        from lakehouse.lake.quality import standing
 
         return standing.failing_days(contract, self.settings())
 
     def keys_held_twice(self, contract: StreamContract) -> int:
         """Keys that silver holds in more than one row."""
-        from lakehouse.lake import standing
+        from lakehouse.lake.quality import standing
 
         return standing.keys_held_twice(contract, self.settings())
 
     def hours_until_expiry(self, contract: StreamContract, backlog: "Backlog", *, now: datetime) -> float:
         """Hours until retention may delete the oldest unread record."""
-        from lakehouse.lake import standing
+        from lakehouse.lake.quality import standing
 
         return standing.hours_until_expiry(contract, backlog.days[0][0], now=now)
 
@@ -120,25 +120,25 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def maintain_stream(self, contract: StreamContract) -> "list[TableReport]":
         """Compact and vacuum the stream's tables."""
-        from lakehouse.lake import maintenance
+        from lakehouse.lake.maintenance import upkeep
 
-        return maintenance.maintain_stream(contract, self.settings())
+        return upkeep.maintain_stream(contract, self.settings())
 
     def maintain_events(self) -> "TableReport | None":
         """Compact and vacuum the table of facts; None when the lake has none."""
-        from lakehouse.lake import maintenance
+        from lakehouse.lake.maintenance import upkeep
 
-        return maintenance.maintain_events(self.settings())
+        return upkeep.maintain_events(self.settings())
 
     def maintain_records(self) -> "list[TableReport]":
         """Compact and vacuum results, statistics and the audit table."""
-        from lakehouse.lake import maintenance
+        from lakehouse.lake.maintenance import upkeep
 
-        return maintenance.maintain_records(self.settings())
+        return upkeep.maintain_records(self.settings())
 
     def advance_speed(self, report: "Callable[[SpeedReport], None]") -> "SpeedSummary":
         """Bring windows, sessions and the real-time views of user events up to silver."""
-        from lakehouse.lake.batch_views import record_of
+        from lakehouse.lake.batch.daily_views import record_of
         from lakehouse.lake.paths import LakePaths
         from lakehouse.lake.speed import run
 
@@ -148,27 +148,27 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def build_daily_agg(self, days: list[date]) -> "DailyAggReport":
         """Compute these days of the batch view from silver."""
-        from lakehouse.lake import batch_views
+        from lakehouse.lake.batch import daily_views
 
-        return batch_views.build_daily_agg(self.settings(), days)
+        return daily_views.build_daily_agg(self.settings(), days)
 
     def stale_batch_days(self) -> list[date]:
         """Settled days that the batch view lacks, or whose silver changed since."""
-        from lakehouse.lake import batch_views
+        from lakehouse.lake.batch import daily_views
 
-        return batch_views.stale_days(self.settings())
+        return daily_views.stale_days(self.settings())
 
     def publish_kpis(self) -> "KpiPage":
         """Read the serving view and write the live page of key figures."""
-        from lakehouse.lake import kpi_page
+        from lakehouse.lake.serving import kpi_page
 
         return kpi_page.publish_kpis(self.settings())
 
     def building_gold(self, *, whole: bool) -> "AbstractContextManager[GoldBuild]":
         """Hold gold's build lock and prepare its work file; single models are built at the versions gold shows."""
-        from lakehouse.lake import gold
+        from lakehouse.lake.gold import builds
 
-        return gold.building(self.settings(), full_refresh=not whole, frozen=not whole)
+        return builds.building(self.settings(), full_refresh=not whole, frozen=not whole)
 
     def load_postgres(self, contract: StreamContract) -> "LoadReport":
         """Bring the stream's PostgreSQL table up to silver."""
@@ -192,6 +192,6 @@ class LakeResource(Watching, dg.ConfigurableResource[Any]):
 
     def report_incident(self, incident: Incident) -> list[Exception]:
         """Write an incident down and tell the handlers; returns what failing handlers raised."""
-        from lakehouse.lake import incidents
+        from lakehouse.lake.monitoring import incidents
 
         return incidents.report_incident(incident, self.settings())

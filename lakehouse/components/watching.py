@@ -12,9 +12,9 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from lakehouse.lake.audit import Action
-    from lakehouse.lake.exports import Export
+    from lakehouse.lake.monitoring.audit import Action
     from lakehouse.lake.quality.hourly import Written
+    from lakehouse.lake.serving.exports import Export
     from lakehouse.ops.notify.dispatch import Delivery
     from lakehouse.ops.samples import Sample
     from lakehouse.quality.profile import ColumnProfile
@@ -53,10 +53,11 @@ class Watching:
 
     def alert_quality(self, *, run: str, now: datetime) -> int:
         """Send an alert for each result of a run that is wrong."""
-        from lakehouse.lake.quality import alerting, hourly
+        from lakehouse.lake.monitoring import quality_alerts
+        from lakehouse.lake.quality import hourly
 
         settings = self.settings()
-        return alerting.send_alerts(hourly.results_of_run(settings, run, now.date()), settings)
+        return quality_alerts.send_alerts(hourly.results_of_run(settings, run, now.date()), settings)
 
     def unusual(self, contract: StreamContract) -> "list[CheckResult]":
         """Volume, distribution and freshness against their history."""
@@ -73,13 +74,13 @@ class Watching:
 
     def send_alerts(self, results: "Sequence[CheckResult]") -> int:
         """Send an alert for each result that is wrong."""
-        from lakehouse.lake.quality import alerting
+        from lakehouse.lake.monitoring import quality_alerts
 
-        return alerting.send_alerts(results, self.settings())
+        return quality_alerts.send_alerts(results, self.settings())
 
     def sample(self, contracts: Mapping[str, StreamContract], *, now: datetime) -> "list[Sample]":
         """Figures of machine, pipeline and data quality."""
-        from lakehouse.lake import metrics
+        from lakehouse.lake.monitoring import metrics
 
         return metrics.sample_all(contracts.values(), self.settings(), now=now)
 
@@ -93,7 +94,7 @@ class Watching:
 
     def publish_metrics(self, samples: "Sequence[Sample]") -> int:
         """Send the figures to the topic system-metrics."""
-        from lakehouse.lake import outbox
+        from lakehouse.lake.monitoring import outbox
         from lakehouse.ops.host import host_name
 
         events = [sample.as_event(host_name()) for sample in samples]
@@ -101,13 +102,13 @@ class Watching:
 
     def raise_alarms(self, samples: "Iterable[Sample]", *, is_everything: bool) -> "list[Delivery]":
         """Tell people about what is too much."""
-        from lakehouse.lake import alarms
+        from lakehouse.lake.monitoring import alarms
 
         return alarms.raise_alarms(samples, self.settings(), is_everything=is_everything)
 
     def audit(self, actions: "Sequence[Action]", *, now: datetime) -> int:
         """Add these actions and those of the lake's own tables to the audit table."""
-        from lakehouse.lake import audit
+        from lakehouse.lake.monitoring import audit
         from lakehouse.lake.paths import LakePaths
 
         paths = LakePaths.of(self.settings())
@@ -115,6 +116,6 @@ class Watching:
 
     def export_gold(self) -> "Export":
         """Write gold's daily tables as dated files."""
-        from lakehouse.lake import exports
+        from lakehouse.lake.serving import exports
 
         return exports.export_gold(self.settings())

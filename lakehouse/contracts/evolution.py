@@ -1,7 +1,7 @@
 """May a contract follow another one? What changed between two versions, and by which rule a change is refused.
 
 Here: a pure comparison of what two versions promise about the shape of rows. Not here: what the lake accepted last
-(`lake.accepted`), bringing tables up to a new version (`lake.evolve`).
+(`lake.schema.accepted`), bringing tables up to a new version (`lake.schema.evolve`).
 """
 
 import re

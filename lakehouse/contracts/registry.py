@@ -1,7 +1,7 @@
 """The schema registry: subjects, versions, ids, over Confluent's protocol; every failure as a typed error.
 
 Here: asking and registering. Not here: rendering schemas (`contracts.schemas`), what the lake remembers of them
-(`lake.schemas`), running a registry (`engine.embedded.registry`).
+(`lake.schema.registered`), running a registry (`engine.embedded.registry`).
 """
 
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ DRAIN_POINTS = (
     "after_quarantine",
     "before_dlq_flush",
     "after_dlq_flush",
+    "before_silver_commit",
     "after_silver_commit",
 )
 """Within a drain, in the order in which a micro-batch passes them."""

@@ -19,8 +19,10 @@ COMMON_CONF: dict[str, str] = {
     # Every commit computes the state of the table anew, a job of many small parts: one task costs the least.
     "spark.databricks.delta.snapshotPartitions": "1",
     # Delta would refuse versions older than the retention even while their files are there. Gold may stand at one:
-    # vacuum spares it (lake.vacuum), and verify must be able to read it.
+    # vacuum spares it (lake.maintenance.vacuum), and verify must be able to read it.
     "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+    # As Delta writes them; the default of plain Parquet files is a type without statistics.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 """Settings of every session, whatever the profile."""

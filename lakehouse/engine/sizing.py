@@ -1,7 +1,7 @@
 """How large a Spark cluster should be for an amount of data: executors, partitions, files.
 
 Here: the tables and the arithmetic, without a session. Not here: a cluster's settings (`engine.profiles`),
-partitions of a topic (`kafka.topic_plan`), what a stream really carries (`lake.load`).
+partitions of a topic (`kafka.topic_plan`), what a stream really carries (`lake.maintenance.load`).
 """
 
 import math

@@ -24,7 +24,7 @@ DEFAULT_PORT = 15002
 
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
-_MANY_ROWS = 50_000
+MANY_ROWS = 50_000
 _FOR_FEW_ROWS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -111,7 +111,7 @@ def _keep_helper_threads(cls: Any) -> None:
 
 def expect_rows(session: "SparkSession", rows: int) -> None:
     """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for."""
-    wanted = _FOR_FEW_ROWS if rows < _MANY_ROWS else _FOR_MANY_ROWS[_profile.get(session, "local")]
+    wanted = _FOR_FEW_ROWS if rows < MANY_ROWS else _FOR_MANY_ROWS[_profile.get(session, "local")]
     if _told.get(session) is wanted:
         return
     for key, value in wanted.items():

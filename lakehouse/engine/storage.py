@@ -1,6 +1,6 @@
 """What a file system's refusal means: from the words that Java, Rust and Python have for it to a typed error.
 
-Here: the translation. Not here: catching (`engine.spark`; `lake.events` for delta-rs; `lake.gold` for DuckDB).
+Here: the translation. Not here: catching (`engine.spark`; `lake.events` for delta-rs; `lake.gold.builds` for DuckDB).
 """
 
 from lakehouse.errors import DiskFullError, LakehouseError, SetupError

@@ -20,7 +20,7 @@ from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.client import spark_options
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
-from lakehouse.lake.durable import settle
+from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import Commit, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan

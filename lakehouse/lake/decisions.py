@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.accepted import ignored_keys
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.schemas import writers_of
+from lakehouse.lake.schema.accepted import ignored_keys
+from lakehouse.lake.schema.registered import writers_of
 from lakehouse.quality.rules import DISCARDED, quote
 from lakehouse.transforms.events import judge
 

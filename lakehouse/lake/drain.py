@@ -18,17 +18,17 @@ from lakehouse.engine.spark import connect
 from lakehouse.errors import BatchConflictError, LakehouseError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
-from lakehouse.lake.damage import require_sound
-from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
+from lakehouse.lake.guards.durable import settled
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs.damage import require_sound
+from lakehouse.lake.rebuild.reread import read_rows_anew
 from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
-from lakehouse.lake.reread import read_rows_anew
-from lakehouse.lake.schemas import look_at_registry
+from lakehouse.lake.schema.registered import look_at_registry
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
-from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
 
 _POLL_SECONDS = 0.05

@@ -10,11 +10,11 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.topic_plan import merge_topics
 from lakehouse.kafka.topics import desired_topics, plan_topics
 from lakehouse.kafka.topics_file import TOPICS_FILE, load_profile, shared_topics
-from lakehouse.lake import gold_dbt
-from lakehouse.lake.accepted import schema_problems
 from lakehouse.lake.bronze import today
+from lakehouse.lake.gold import dbt_run
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.tables import BRONZE_COLUMNS, silver_types
+from lakehouse.lake.schema.accepted import schema_problems
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS, silver_types
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import judge, typed
 
@@ -86,10 +86,10 @@ def check_dbt(settings: Settings) -> list[str]:
         LakehouseError: naming dbt's own complaint.
     """
     state = settings.home / "check"
-    variables = gold_dbt.environment(
+    variables = dbt_run.environment(
         lake_root=LakePaths.of(settings).root, database=Path(":memory:"), pii_key="check", plan_json="{}"
     )
-    gold_dbt.run_dbt(["parse"], variables, state)
+    dbt_run.run_dbt(["parse"], variables, state)
     return []
 
 

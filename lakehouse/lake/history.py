@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised, spark_errors
-from lakehouse.lake.accepted import Rest, note_accepted, read_accepted
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_commit_of, last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
 from lakehouse.transforms.events import silver_columns, slim, valid_rows
 from lakehouse.transforms.versions import CHANGE_ID, changes_of, history_columns, with_versions
 

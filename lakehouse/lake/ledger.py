@@ -18,10 +18,10 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.lake.paths import table_exists
 from lakehouse.lake.plan import Plan
 
-_Z85_TO_B85 = str.maketrans(
-    string.digits + string.ascii_lowercase + string.ascii_uppercase + ".-:+=^!/*?&<>()[]{}@%$#",
-    string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~",
-)
+_Z85 = string.digits + string.ascii_lowercase + string.ascii_uppercase + ".-:+=^!/*?&<>()[]{}@%$#"
+_B85 = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
+Z85_TO_B85, B85_TO_Z85 = str.maketrans(_Z85, _B85), str.maketrans(_B85, _Z85)
+"""Between ZeroMQ's alphabet of base 85, which Delta uses, and Python's."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def files_of(add: dict[str, Any]) -> list[str]:
         return [unquote(add["path"])]
     # A prefix of any length, then a UUID in 20 characters of ZeroMQ's base 85.
     text = vector["pathOrInlineDv"]
-    prefix, code = text[:-20], text[-20:].translate(_Z85_TO_B85)
+    prefix, code = text[:-20], text[-20:].translate(Z85_TO_B85)
     name = f"deletion_vector_{uuid.UUID(bytes=base64.b85decode(code))}.bin"
     return [unquote(add["path"]), f"{prefix}/{name}" if prefix else name]
 

@@ -12,7 +12,7 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.client import spark_options
-from lakehouse.lake.durable import settle
+from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import Commit, last_commit_of
 from lakehouse.lake.paths import LakePaths
 from lakehouse.quality.rules import (

@@ -1,44 +1,40 @@
 """Silver: bronze batches judged once, rejects to quarantine, the rest merged as the latest row per key.
 
 Here: one step from `(last, n]` of bronze to silver. Not here: rules and parsing (`transforms.events`), whole-day
-recomputation (`lake.backfill`), the loop (`lake.drain`).
+recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 """
 
-import json
 import time
-from collections import Counter
 from datetime import date
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import expect_rows, materialised, spark_errors
-from lakehouse.errors import LogDamagedError, QualityStopError, SchemaIncompatibleError
+from lakehouse.engine.spark import MANY_ROWS, expect_rows, spark_errors
+from lakehouse.errors import BatchConflictError, LogDamagedError, QualityStopError, SchemaIncompatibleError
 from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
-from lakehouse.lake.durable import settle
-from lakehouse.lake.ledger import Commit, last_commit_of, last_plan, merged_through, plans
-from lakehouse.lake.locks import exclusive, silver_lock
-from lakehouse.lake.merge import merge_winners
+from lakehouse.lake.guards.durable import settle
+from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.ledger import last_plan, merged_through, plans, read_commit
+from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.profile import Profile, profile_of
+from lakehouse.lake.merge.staged import Staged, stage, staging
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.quarantine import write_rejects
 from lakehouse.lake.reports import BatchReport
-from lakehouse.lake.schemas import learn
+from lakehouse.lake.schema.registered import learn
 from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import slim, valid_rows
-from lakehouse.transforms.winners import repeated_keys, winner_per_key, winners_of_repeated
+from lakehouse.transforms.events import slim
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _LOCK_SECONDS = 900.0
-# Below this many rows sorting them all is cheaper than first asking which keys are repeated.
-_ROWS_WORTH_ASKING = 50_000
-# Above this many repeated keys sorting all rows is cheaper than sending the keys to every task.
-_FEW_REPEATED = 100_000
 
 
 class Step(NamedTuple):
@@ -49,18 +45,6 @@ class Step(NamedTuple):
     rows: int
     days: tuple[date, ...]
     generations: tuple[str, ...]
-
-
-class Profile(NamedTuple):
-    """What judging a step found, counted in one pass."""
-
-    read: int
-    valid: int
-    rejected: int
-    rejected_by_rule: dict[str, int]
-    warned_by_rule: dict[str, int]
-    failed_by_rule: dict[str, int]
-    event_dates: dict[str, int]
 
 
 class SilverWriter:
@@ -100,7 +84,7 @@ class SilverWriter:
         newest = last_plan(bronze)
         if newest is None:
             return None
-        after = max(self._first_batch - 1, merged_through(self._paths.silver(self._contract.name)))
+        after = self._merged_through()
         if newest[0].batch <= after:
             return None
         pending = _pending_plans(bronze, after)
@@ -120,6 +104,9 @@ class SilverWriter:
         days = tuple(sorted({plan.day for plan in taken}))
         return Step(after, taken[-1].batch, rows, days, newest[0].generations)
 
+    def _merged_through(self) -> int:
+        return max(self._first_batch - 1, merged_through(self._paths.silver(self._contract.name)))
+
     def catch_up_history(self) -> None:
         """Bring a history that is behind silver up to it: it is new, or was switched off for a while."""
         path = self._paths.silver(self._contract.name)
@@ -137,24 +124,22 @@ class SilverWriter:
             SparkUnreachableError: Spark went away; the next step will tell what is committed.
         """
         began = time.monotonic()
-        with spark_errors():
-            expect_rows(self._spark, step.rows)
-            # Materialised once: the counts, the rejects and the merge all read it, none of them parses again.
-            judged = materialised(self._judged(step))
-            profile = _profile(judged)
-        self._require_quality(profile)
-        if profile.rejected:
-            rejects = judged.where("_broken != ''")
-            send = self._send_dead_letters
-            write_rejects(rejects, self._contract, self._settings, self._paths, step.through, send=send)
-        with exclusive(self._lock, _LOCK_SECONDS), spark_errors():
-            self._commit(judged, profile, step)
+        with staging(self._contract, self._paths.silver(self._contract.name)) as staged:
+            with spark_errors():
+                expect_rows(self._spark, step.rows)
+                stage(self._judged(step), staged, few=step.rows < MANY_ROWS)
+            profile = profile_of(staged)
+            self._require_quality(profile)
+            if profile.rejected:
+                rejects, send = staged.rejects(self._spark), self._send_dead_letters
+                write_rejects(rejects, self._contract, self._settings, self._paths, step.through, send=send)
+            with exclusive(self._lock, _LOCK_SECONDS):
+                done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)
-        commit = last_commit_of(silver, "silver")
-        if commit is not None:
-            settle(silver, commit, self._settings)
-        changed = _changed_rows(commit)
+        commit = read_commit(Path(silver) / "_delta_log" / f"{done.version:020d}.json")
+        settle(silver, commit, self._settings)
+        changed = done.inserted + done.updated
         return BatchReport(
             layer="silver",
             stream=self._contract.name,
@@ -162,8 +147,8 @@ class SilverWriter:
             rows=changed,
             day=step.days[-1],
             seconds=time.monotonic() - began,
-            delta_version=commit.version if commit else -1,
-            committed_at=commit.committed_at.timestamp() if commit else time.time(),
+            delta_version=done.version,
+            committed_at=commit.committed_at.timestamp(),
             read=profile.read,
             rejected=profile.rejected,
             rejected_by_rule=profile.rejected_by_rule,
@@ -206,87 +191,35 @@ class SilverWriter:
                 fix="See docs/runbooks/QUALITY_STOP.md.",
             )
 
-    def _commit(self, judged: "DataFrame", profile: Profile, step: Step) -> None:
-        path = self._paths.silver(self._contract.name)
+    def _commit(self, staged: Staged, profile: Profile, step: Step) -> Adopted:
+        contract = self._contract
+        if self._merged_through() != step.after:
+            raise BatchConflictError(
+                f"Batches up to {step.through} of stream {contract.name} were merged by another writer.",
+                why="Two drains ran at once, or this one was asleep for a while.",
+                fix="Nothing: the step starts again from what is committed.",
+            )
+        if contract.keeps_history:
+            kept = self._paths.history(contract.name)
+            with spark_errors():
+                if profile.valid == 0:
+                    history.note_empty_step(self._spark, contract, kept, step.through)
+                else:
+                    history.bring_in(staged.valid(self._spark), contract, kept, through=step.through)
+            crash_point("between_history_and_silver")
         metadata = {
             "kind": "silver",
-            "stream": self._contract.name,
+            "stream": contract.name,
             "after": step.after,
             "through": step.through,
             "read": profile.read,
             "valid": profile.valid,
             "rejected": profile.rejected,
         }
-        app_id = f"silver/{self._contract.name}"
-        rows = valid_rows(judged, self._contract)
-        if self._contract.keeps_history:
-            kept = self._paths.history(self._contract.name)
-            if profile.valid == 0:
-                history.note_empty_step(self._spark, self._contract, kept, step.through)
-            else:
-                history.bring_in(rows, self._contract, kept, through=step.through)
-            crash_point("between_history_and_silver")
-        if profile.valid == 0:
-            # Nothing to merge, but the position must advance: an append of no rows carries it.
-            writer = rows.limit(0).write.format("delta").mode("append").option("userMetadata", json.dumps(metadata))
-            writer.option("txnAppId", app_id).option("txnVersion", str(step.through)).save(path)
-            return
-        winners = self._winners(rows, profile.valid)
-        merge_winners(winners, self._contract, path, profile.event_dates, metadata, transaction=(app_id, step.through))
-
-    def _winners(self, rows: "DataFrame", count: int) -> "DataFrame":
-        """The latest row per key. Repeated keys are rare, and a sort of whole rows is the dearest part of a merge."""
-        if count < _ROWS_WORTH_ASKING:
-            return winner_per_key(rows, self._contract)
-        repeated = materialised(repeated_keys(rows, self._contract))
-        number = repeated.count()
-        if number == 0:
-            return rows
-        if number > _FEW_REPEATED:
-            return winner_per_key(rows, self._contract)
-        return winners_of_repeated(rows, repeated, self._contract)
+        # A step without valid rows is a commit without files: the position must advance.
+        return adopt(staged, profile.event_dates, metadata, transaction=(f"silver/{contract.name}", step.through))
 
 
 def _pending_plans(bronze_path: str, after: int) -> list[Plan]:
     """Committed plans with a number above `after`, oldest first."""
     return [plan for plan, _ in takewhile(lambda known: known[0].batch > after, plans(bronze_path))][::-1]
-
-
-def _profile(judged: "DataFrame") -> Profile:
-    """Count rows by verdict and event date in one pass."""
-    groups = judged.groupBy("_broken", "_failed", "_warned", "event_date").count().collect()
-    rejected: Counter[str] = Counter()
-    warned: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    dates: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    for group in groups:
-        rows = group["count"]
-        totals["read"] += rows
-        _add(failed, group["_failed"], rows)
-        if group["_broken"]:
-            totals["rejected"] += rows
-            _add(rejected, group["_broken"], rows)
-        else:
-            dates[group["event_date"].isoformat()] += rows
-            _add(warned, group["_warned"], rows)
-    valid = totals["read"] - totals["rejected"]
-    return Profile(
-        totals["read"],
-        valid,
-        totals["rejected"],
-        dict(rejected),
-        dict(warned),
-        dict(failed),
-        dict(sorted(dates.items())),
-    )
-
-
-def _add(counter: "Counter[str]", names: str, rows: int) -> None:
-    for name in filter(None, names.split(",")):
-        counter[name] += rows
-
-
-def _changed_rows(commit: Commit | None) -> int:
-    metrics: dict[str, Any] = commit.metrics if commit else {}
-    return int(metrics.get("numTargetRowsInserted", 0)) + int(metrics.get("numTargetRowsUpdated", 0))

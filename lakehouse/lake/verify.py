@@ -12,17 +12,17 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
-from lakehouse.lake.damage import look_at_stream
-from lakehouse.lake.gold import gold_path
-from lakehouse.lake.identity import read_lake_id
+from lakehouse.lake.gold.builds import gold_path
+from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, recorded_gaps
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.bronze import prove_bronze
+from lakehouse.lake.proofs.damage import look_at_stream
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.proofs.gold import prove_gold
 from lakehouse.lake.proofs.history import prove_history
 from lakehouse.lake.proofs.silver import prove_silver
-from lakehouse.lake.retention import deleted
+from lakehouse.lake.schema.retained import deleted
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:

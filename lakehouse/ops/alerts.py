@@ -1,6 +1,7 @@
 """`infra/monitoring/alerts.yaml` and its evaluation: which samples are alerts. Pure; nothing is sent from here.
 
-Here: rules, routes, alerts. Not here: measuring (`ops.host`, `lake.metrics`), sending and repeating (`ops.notify`).
+Here: rules, routes, alerts. Not here: measuring (`ops.host`, `lake.monitoring.metrics`), sending and repeating
+(`ops.notify`).
 """
 
 from collections.abc import Iterable

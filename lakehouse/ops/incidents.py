@@ -1,6 +1,7 @@
 """Something that a person should hear of, and the functions that are told: the hook on which alert channels hang.
 
-Here: the shape and the telling. Not here: who is told by default (`lake.incidents`), channels such as mail or chat.
+Here: the shape and the telling. Not here: who is told by default (`lake.monitoring.incidents`), channels such as mail
+or chat.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """Avro in Confluent's wire format (a zero byte, the schema's id in four, the record) as SQL that gives JSON text.
 
 Here: from bytes to text, by the schema that wrote them. Not here: what becomes of the text (`transforms.events`), where
-schemas come from (`lake.schemas`). One text for both formats means one parser, one set of rules, one `_rescued`.
+schemas come from (`lake.schema.registered`). One text for both formats means one parser, one set of rules, one
+`_rescued`.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,7 @@ from lakehouse.components import LakeResource
 from lakehouse.components.stream import build_stream_defs
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.progress import Backlog
+from lakehouse.lake.monitoring.progress import Backlog
 
 SENSOR = "sales_arrivals"
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.kappa import replay
+from lakehouse.lake.rebuild.kappa import replay
 from lakehouse.settings import load_settings
 
 

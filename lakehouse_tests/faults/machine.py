@@ -25,11 +25,11 @@ from lakehouse.engine import crash
 from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import maintenance_plan
-from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.drain import drain
-from lakehouse.lake.maintenance import maintain_stream
+from lakehouse.lake.maintenance import compaction_plan
+from lakehouse.lake.maintenance.upkeep import maintain_stream
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.settings import Settings
 from lakehouse_tests.conftest import isolated
 from lakehouse_tests.faults.machine_events import Event, events, small_contract
@@ -135,7 +135,7 @@ class StreamMachine(RuleBasedStateMachine):
     def maintain(self) -> None:
         """Compaction of every day that has two files, purging, vacuum, the log."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(maintenance_plan, "ENOUGH_SMALL", 2)
+            patch.setattr(compaction_plan, "ENOUGH_SMALL", 2)
             maintain_stream(self._contract, self._settings)
 
     @rule(days_ago=st.integers(0, 2))

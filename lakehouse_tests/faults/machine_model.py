@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from lakehouse.contracts.model import Mode
-from lakehouse.lake.gold_plan import delta_connection
+from lakehouse.engine.duck import delta_connection
 from lakehouse.lake.ledger import commits, last_commit_of, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse_tests.faults.machine_events import Event

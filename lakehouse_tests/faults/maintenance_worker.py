@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.maintenance import maintain_stream
+from lakehouse.lake.maintenance.upkeep import maintain_stream
 from lakehouse.settings import load_settings
 
 

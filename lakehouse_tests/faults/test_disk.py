@@ -3,9 +3,9 @@
 import pytest
 
 from lakehouse.errors import DiskFullError, SetupError
-from lakehouse.lake import gold
+from lakehouse.lake.gold import builds
+from lakehouse.lake.guards.locks import LockBusyError, exclusive, silver_lock
 from lakehouse.lake.ledger import last_plan, merged_through
-from lakehouse.lake.locks import LockBusyError, exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
@@ -73,8 +73,8 @@ def test_a_state_folder_without_room_starts_no_build_of_gold_and_keeps_no_half_k
     disk.leave(0)
     with exclusive(silver_lock(own, "sales"), 0), pytest.raises(LockBusyError), exclusive(silver_lock(own, "sales"), 0):
         pytest.fail("a lock that cannot name its holder is a lock all the same")
-    with pytest.raises(DiskFullError), gold.building(own):
+    with pytest.raises(DiskFullError), builds.building(own):
         pytest.fail("it started without the key of the pseudonyms")
     disk.free()
-    with gold.building(own) as build:
+    with builds.building(own) as build:
         assert len(build.env["LAKEHOUSE_DBT_PII_KEY"]) == 32

@@ -9,8 +9,8 @@ import pytest
 
 from lakehouse.contracts.parts import Evolution, FieldSpec
 from lakehouse.engine.crash import EVOLUTION_POINTS
-from lakehouse.lake.accepted import read_accepted
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.schema.accepted import read_accepted
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import assert_whole, drain_once, start_worker
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send

@@ -11,9 +11,9 @@ from lakehouse.kafka.client import admin_client
 from lakehouse.kafka.offsets import TopicReader, read_topic_state
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import BronzeWriter
-from lakehouse.lake.gaps import accept_gap, find_gap
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.repair.gaps import accept_gap, find_gap
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, drain_once

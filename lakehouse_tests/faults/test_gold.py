@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from lakehouse.lake import gold
+from lakehouse.lake.gold import builds
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import wait_for
 from lakehouse_tests.integration.dbt import silver
@@ -29,7 +29,7 @@ def daily(settings: Settings) -> dict[Any, tuple[Any, ...]]:
         "select event_date, category, order_lines, customers, quantity, gross_amount, discount_amount, net_amount "
         "from sales_daily"
     )
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as connection:
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
         return {(row[0], row[1]): row[2:] for row in connection.execute(query).fetchall()}
 
 
@@ -37,7 +37,7 @@ def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(hom
     rng = random.Random(11)
     old = silver.keyed([silver.sale(rng) for _ in range(200)])
     silver.write_sales(home.home / "lake", old)
-    assert gold.build(home).published
+    assert builds.build(home).published
 
     new, touched = silver.shaken(rng, old, 40)
     silver.write_sales(home.home / "lake", new, only=touched)
@@ -47,7 +47,7 @@ def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(hom
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    work = gold.work_path(home)
+    work = builds.work_path(home)
     written = work.with_name(work.name + ".wal")
     wait_for(lambda: written.is_file() or builder.poll() is not None, 120)
     builder.send_signal(signal.SIGKILL)
@@ -55,6 +55,6 @@ def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(hom
     assert daily(home) == silver.expected_daily(old)
 
     # At once: dbt, a child of what was killed, may still be writing to a file that nobody will read.
-    again = gold.build(home)
+    again = builds.build(home)
     assert (again.published, again.mode) == (True, "incremental"), again.failures
     assert daily(home) == silver.expected_daily(new)

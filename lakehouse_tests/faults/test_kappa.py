@@ -14,8 +14,8 @@ from lakehouse.engine.crash import KAPPA_POINTS
 from lakehouse.engine.spark import connect
 from lakehouse.errors import UsageError
 from lakehouse.kafka.offsets import read_topic_state
-from lakehouse.lake.kappa import abort, replay
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild.kappa import abort, replay
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, drain_once

@@ -17,8 +17,8 @@ from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
-from lakehouse.lake.tables import ensure_tables
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, some_records, start_worker, wait_for
 from lakehouse_tests.streams import sales_on, send

@@ -7,17 +7,17 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.engine.spark import connect
 from lakehouse.errors import BatchConflictError, SetupError
 from lakehouse.kafka.client import admin_client, client_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter, today
-from lakehouse.lake.gold_plan import delta_connection
 from lakehouse.lake.ledger import current_version, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import BatchReport
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, drain_once, some_records, wait_for
 from lakehouse_tests.streams import encode, sale, sales_on, send

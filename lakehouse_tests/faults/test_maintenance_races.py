@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.lake.drain import drain
-from lakehouse.lake.gold_plan import delta_connection
-from lakehouse.lake.maintenance import TableReport, maintain_events, maintain_stream
-from lakehouse.lake.maintenance_plan import ENOUGH_SMALL
+from lakehouse.lake.maintenance.compaction_plan import ENOUGH_SMALL
+from lakehouse.lake.maintenance.table_files import TableStats, data_files
+from lakehouse.lake.maintenance.upkeep import TableReport, maintain_events, maintain_stream
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.table_files import TableStats, data_files
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, sale, sales_on, send

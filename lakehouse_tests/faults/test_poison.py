@@ -8,9 +8,9 @@ import pytest
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake.gold_plan import delta_connection
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, assert_whole, drain_once

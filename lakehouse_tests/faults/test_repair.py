@@ -8,19 +8,19 @@ import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LogDamagedError
-from lakehouse.lake import maintenance_plan
-from lakehouse.lake.backfill import rebuild_silver
-from lakehouse.lake.damage import look_at_stream
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import commits, files_of
-from lakehouse.lake.maintenance import maintain_events, maintain_stream
+from lakehouse.lake.maintenance import compaction_plan
+from lakehouse.lake.maintenance.upkeep import maintain_events, maintain_stream
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs.damage import look_at_stream
+from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.lake.rejects.browse import list_records
 from lakehouse.lake.rejects.discard import discard
 from lakehouse.lake.rejects.ids import RecordName
 from lakehouse.lake.rejects.outcome import Choice
 from lakehouse.lake.rejects.replay import replay
-from lakehouse.lake.repair import repair
+from lakehouse.lake.repair.mend import repair
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import Topic, drain_once
@@ -132,7 +132,7 @@ def test_every_commit_that_counts_is_brought_to_the_disk_unless_the_operating_sy
     reject = list_records(contract, paths, reason="malformed_json").newest[0]
     discard(contract, strict, [RecordName.parse(reject.id)], "a test")
     assert replay(fewer, strict, Choice()).released == 1
-    monkeypatch.setattr(maintenance_plan, "ENOUGH_SMALL", 2)
+    monkeypatch.setattr(compaction_plan, "ENOUGH_SMALL", 2)
     maintained = {report.layer for report in maintain_stream(contract, strict) if report.compacted}
     maintain_events(strict)
     assert maintained >= {"bronze", "silver"}

@@ -20,11 +20,11 @@ from lakehouse.engine.crash import SINK_POINTS
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.postgres import connect
 from lakehouse.errors import BatchConflictError, DatabaseUnreachableError, ForeignLakeError, UsageError
-from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.drain import drain
-from lakehouse.lake.identity import require_lake
-from lakehouse.lake.kappa import replay
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild.backfill import rebuild_silver
+from lakehouse.lake.rebuild.kappa import replay
 from lakehouse.lake.sinks import postgres as sink
 from lakehouse.lake.sinks.changes import changes
 from lakehouse.lake.sinks.postgres_table import ensure_tables, merge_statement, target_of

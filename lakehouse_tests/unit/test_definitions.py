@@ -84,7 +84,6 @@ def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(d
         "speed_automation",
         "failed_runs",
         "check_results",
-        "pipeline_failures",
     } <= {sensor.name for sensor in sensors}
     off = {sensor.name for sensor in sensors if sensor.default_status != dg.DefaultSensorStatus.RUNNING}
     pipelines = load_pipelines().values()

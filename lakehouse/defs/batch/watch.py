@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from lakehouse.components.incidents import build_failure_sensor, build_sla_sensor
+from lakehouse.components.incidents import build_sla_sensor
 from lakehouse.components.pipeline_assets import pool
 from lakehouse.components.pipeline_upkeep import build_upkeep_sensor
 from lakehouse.contracts.pipelines import load_pipelines
@@ -10,9 +10,9 @@ from lakehouse.contracts.pipelines import load_pipelines
 
 @dg.definitions
 def watch() -> dg.Definitions:
-    """Failed, long and lost runs, and the pools' limits."""
+    """Long and lost runs, and the pools' limits."""
     pipelines = load_pipelines()
     limits = {pool(name): contract.max_active_runs for name, contract in pipelines.items()}
     return dg.Definitions(
-        sensors=[build_failure_sensor(), build_sla_sensor(pipelines), build_upkeep_sensor(limits)],
+        sensors=[build_sla_sensor(pipelines), build_upkeep_sensor(limits)],
     )

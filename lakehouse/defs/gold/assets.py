@@ -1,7 +1,7 @@
 """Gold: the dbt models as assets, their tests as checks, built and published in one step.
 
-Here: translation of dbt's manifest and the run. Not here: how a build is prepared and published (`lakehouse.lake.gold`,
-shared with the command line), when it runs (`automation`).
+Here: translation of dbt's manifest and the run. Not here: how a build is prepared and published
+(`lakehouse.lake.gold.builds`, shared with the command line), when it runs (`automation`).
 """
 
 import os

@@ -11,7 +11,7 @@ from lakehouse.contracts.load import load_streams
 def watched_tables() -> list[dg.AssetKey]:
     """The tables whose changes and checks decide about a build: what the dbt project reads, and bronze below it."""
     from lakehouse.defs.gold.assets import DBT_PROJECT
-    from lakehouse.lake.gold_plan import gold_streams
+    from lakehouse.lake.gold.build_plan import gold_streams
 
     read = [name.split("/") for name in gold_streams(DBT_PROJECT, load_streams())]
     paths = {("bronze", path[-1]) for path in read} | {tuple(["silver", *path][-2:]) for path in read}

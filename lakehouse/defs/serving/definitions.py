@@ -1,7 +1,7 @@
 """The serving layer as an asset: the live page of key figures, out of the view that joins batch and speed.
 
-Here: the asset. Not here: the view (`lakehouse.lake.serving`), the page (`lakehouse.lake.kpi_page`), the sensor
-(`defs.speed`).
+Here: the asset. Not here: the view (`lakehouse.lake.serving.view`), the page (`lakehouse.lake.serving.kpi_page`), the
+sensor (`defs.speed`).
 """
 
 from typing import Any

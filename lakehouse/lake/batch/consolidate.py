@@ -1,7 +1,7 @@
 """Consolidating micro-batches: the small files of one day of a stream's tables are put together.
 
-Here: choosing the files. Not here: the rewriting (`lake.compaction`), the nightly maintenance of everything
-(`lake.maintenance`).
+Here: choosing the files. Not here: the rewriting (`lake.maintenance.compaction`), the nightly maintenance of everything
+(`lake.maintenance.upkeep`).
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -9,11 +9,11 @@ from typing import Any
 
 from lakehouse.engine.spark import connect
 from lakehouse.lake.batch.run import StepContext
-from lakehouse.lake.compaction import Guard, compact
-from lakehouse.lake.locks import exclusive, silver_lock
-from lakehouse.lake.maintenance_plan import crowded_days
+from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.maintenance.compaction import Guard, compact
+from lakehouse.lake.maintenance.compaction_plan import crowded_days
+from lakehouse.lake.maintenance.table_files import data_files
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.table_files import data_files
 from lakehouse.settings import Settings
 
 _LOCK_SECONDS = 60.0

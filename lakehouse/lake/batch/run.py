@@ -30,7 +30,7 @@ from lakehouse.lake.batch.frames import Frames
 from lakehouse.lake.batch.report import TYPED, CheckCount, StepReport
 from lakehouse.lake.batch.tables import merge, overwrite_partition
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.quality.rules import quote

@@ -11,8 +11,8 @@ from lakehouse.contracts.pipeline import PARTITION_COLUMN
 from lakehouse.contracts.window import Window
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
-from lakehouse.lake.conflicts import again_after_conflict
-from lakehouse.lake.locks import exclusive
+from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.locks import exclusive
 from lakehouse.lake.paths import table_exists
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings

@@ -1,6 +1,6 @@
 """Gold against the silver version it was built from: every total that the contract wants reconciled.
 
-Here: grouping both sides alike and naming the cells that differ. Not here: building gold (`lake.gold`).
+Here: grouping both sides alike and naming the cells that differ. Not here: building gold (`lake.gold.builds`).
 """
 
 from decimal import Decimal
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Reconciliation
+from lakehouse.engine.duck import duck_connection
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.transforms.events import current_rows
@@ -32,9 +33,7 @@ def prove_gold(spark: "SparkSession", contract: StreamContract, paths: LakePaths
     """Compare the totals that the contract names. `gold` is the published file; absent means nothing was built yet."""
     if not gold.is_file():
         return GoldProof(None, [])
-    import duckdb
-
-    with duckdb.connect(str(gold), read_only=True) as connection:
+    with duck_connection(gold, read_only=True) as connection:
         version = _built_from(connection, contract.name)
         if version is None:
             return GoldProof(None, [])

@@ -50,7 +50,7 @@ def collect(contract: StreamContract, paths: LakePaths, *, now: datetime) -> int
     silver, bronze = paths.silver(contract.name), paths.bronze(contract.name)
     if not (table_exists(silver) and table_exists(bronze)):
         return 0
-    from lakehouse.lake.gold_plan import delta_connection, literal
+    from lakehouse.engine.duck import delta_connection, literal
 
     with delta_connection() as duck:
         since = max(now - LOOKBACK, datetime(contract.start.year, contract.start.month, contract.start.day, tzinfo=UTC))

@@ -1,7 +1,7 @@
 """The quality run: validate every table, judge what is unusual, keep the results, write the dated report.
 
 Here: the steps and their order. Not here: one table's results (`lake.quality.validate`), the page (`quality.report`),
-alerts (`lake.quality.alerting`), when it runs (`components.quality`).
+alerts (`lake.monitoring.quality_alerts`), when it runs (`components.quality`).
 """
 
 import uuid

@@ -34,7 +34,7 @@ def measure(contract: StreamContract, paths: LakePaths, layer: Layer, days: list
     path = paths.bronze(contract.name) if layer == "bronze" else paths.silver(contract.name)
     if not table_exists(path):
         return []
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     with delta_connection() as duck:
         if layer == "bronze":

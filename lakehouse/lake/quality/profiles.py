@@ -29,7 +29,7 @@ def profile(contract: StreamContract, settings: Settings, days: list[date] | Non
     path = LakePaths.of(settings).silver(contract.name)
     if not table_exists(path):
         return []
-    from lakehouse.lake.gold_plan import delta_connection, literal
+    from lakehouse.engine.duck import delta_connection, literal
 
     source = f"delta_scan({literal(path)}) where {on_days('event_date', days)} and {is_live(contract)}"
     fields = public_fields(contract)

@@ -107,7 +107,7 @@ def read_rows(path: str, where: str = "true", values: Iterable[Any] = (), *, ord
     """Rows of one of these tables; none when it does not exist. `where` is DuckDB's SQL with `?` for the values."""
     if not table_exists(path):
         return []
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     with delta_connection() as duck:
         query = f"select * from delta_scan(?) where {where} {f'order by {order}' if order else ''}"  # noqa: S608 - own

@@ -120,7 +120,7 @@ def _freshness(
 
 
 def _newest_record(bronze: str) -> datetime | None:
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     with delta_connection() as duck:
         row = duck.execute("select max(timestamp) from delta_scan(?)", [bronze]).fetchone()
@@ -179,7 +179,7 @@ def _command(contract: StreamContract, check: str) -> str:
 
 def _sample(contract: StreamContract, paths: LakePaths, slot: datetime) -> list[dict[str, Any]]:
     """A few rows from the slot on, public fields only."""
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     names = ", ".join(f'"{field.name}"' for field in public_fields(contract))
     with delta_connection() as duck:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.checks import RuleResult, evaluate_rules
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.quality.checks import RuleResult, evaluate_rules
 from lakehouse.lake.quality.measure import Layer, measure
-from lakehouse.lake.standing import bronze_facts
-from lakehouse.lake.tables import BRONZE_COLUMNS, silver_types
+from lakehouse.lake.quality.standing import bronze_facts
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS, silver_types
 from lakehouse.quality.results import CheckResult, Severity
 from lakehouse.quality.rules import date_list, is_required
 from lakehouse.settings import Settings

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection
 from lakehouse.errors import UsageError
 from lakehouse.lake.decisions import Decision, discarded
-from lakehouse.lake.gold_plan import delta_connection
 from lakehouse.lake.ledger import merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.rejects.ids import RecordName

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import UsageError
 from lakehouse.lake.decisions import Decision, current_user, write_decisions
-from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
-from lakehouse.lake.locks import exclusive, silver_lock
+from lakehouse.lake.guards.durable import settled
+from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rejects.browse import find_records
 from lakehouse.lake.rejects.ids import RecordName

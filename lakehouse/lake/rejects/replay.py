@@ -1,7 +1,7 @@
 """Replay: quarantined records judged again by the contract of today; what passes goes to silver, once.
 
 Here: one replay of one stream. Not here: sending corrected records (`lake.rejects.resend`), rows of silver that the
-contract of today would reject (`lake.backfill`).
+contract of today would reject (`lake.rebuild.backfill`).
 """
 
 import json
@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import connect, expect_rows, materialised, spark_errors
+from lakehouse.engine.spark import MANY_ROWS, connect, expect_rows, materialised, spark_errors
 from lakehouse.errors import QualityStopError
 from lakehouse.kafka.client import spark_options
-from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.decisions import current_user, judge_as_decided
-from lakehouse.lake.durable import settled
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.durable import settled
+from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.history import bring_in
-from lakehouse.lake.identity import require_lake
 from lakehouse.lake.ledger import last_plan, merged_through
-from lakehouse.lake.locks import exclusive, silver_lock
-from lakehouse.lake.merge import merge_winners
+from lakehouse.lake.merge.adopt import adopt
+from lakehouse.lake.merge.staged import stage, staging
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.quarantine import as_dead_letters, as_quarantine
 from lakehouse.lake.rejects.outcome import (
@@ -35,11 +36,10 @@ from lakehouse.lake.rejects.outcome import (
     ReplayReport,
     count_fates,
 )
-from lakehouse.lake.tables import ensure_tables
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import current_rows, slim, valid_rows
-from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -171,12 +171,15 @@ class _Replay:
     def _to_silver(self, judged: "DataFrame", found: Found) -> int:
         if not found.by_fate[RELEASED]:
             return 0
-        rows = valid_rows(judged.where(f"_fate = '{RELEASED}'"), self._contract)
+        released = judged.where(f"_fate = '{RELEASED}'")
         if self._contract.keeps_history:
+            rows = valid_rows(released, self._contract)
             bring_in(rows, self._contract, self._paths.history(self._contract.name), through=None)
-        path = self._paths.silver(self._contract.name)
         metadata = {"kind": "replay", "stream": self._contract.name, "released": found.by_fate[RELEASED]}
-        return merge_winners(winner_per_key(rows, self._contract), self._contract, path, found.event_dates, metadata)
+        with staging(self._contract, self._paths.silver(self._contract.name)) as staged:
+            stage(released, staged, few=found.by_fate[RELEASED] < MANY_ROWS)
+            done = adopt(staged, found.event_dates, metadata)
+        return done.inserted + done.updated
 
     def _mark_letters(self, judged: "DataFrame", found: Found) -> None:
         """Say on the dead-letter topic that these records need no more care."""

@@ -16,7 +16,7 @@ from lakehouse.errors import UsageError
 from lakehouse.kafka.dead_letters import DeadLetter, Postman, read_dead_letters
 from lakehouse.lake.decisions import current_user, discarded
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.locks import exclusive
+from lakehouse.lake.guards.locks import exclusive
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rejects.ids import RecordName
 from lakehouse.settings import Settings

@@ -17,7 +17,7 @@ def export(contract: StreamContract, settings: Settings, sink: WarehouseSink, ta
         UsageError: the stream has no silver yet.
         WarehouseLoadError: the warehouse took other rows than silver has.
     """
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     path = LakePaths.of(settings).silver(contract.name)
     version = current_version(path)

@@ -22,7 +22,7 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.postgres import connect
 from lakehouse.errors import BatchConflictError, DatabaseUnreachableError, ForeignLakeError, UsageError
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import LoadReport
 from lakehouse.lake.sinks.changes import Changes, Position, changes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import SchemaIncompatibleError, UsageError
-from lakehouse.lake.tables import silver_types
+from lakehouse.lake.schema.tables import silver_types
 
 if TYPE_CHECKING:
     from psycopg import Connection

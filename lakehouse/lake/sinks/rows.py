@@ -26,7 +26,7 @@ def silver_as_csv(path: str, wanted: Changes, columns: dict[str, str]) -> Iterat
     Yields:
         A number of rows and as many lines of CSV: the columns, then the batch_id.
     """
-    from lakehouse.lake.gold_plan import delta_connection
+    from lakehouse.engine.duck import delta_connection
 
     with delta_connection() as duck:
         # The queries are made of our path and the contract's checked names.

@@ -5,7 +5,7 @@ Here: reading one at its newest version. Not here: the join (`transforms.joins`)
 
 from typing import TYPE_CHECKING
 
-from lakehouse.lake.batch_views import VIEW
+from lakehouse.lake.batch.daily_views import VIEW
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from lakehouse.engine.duck import duck_connection
 from lakehouse.errors import ViewStoreError
 from lakehouse.lake.speed.store import View, ViewPosition
 
@@ -96,7 +97,6 @@ class DuckDBStore:
                 fix="Close the program that has the file open, then run the same command again.",
             ) from error
         try:
-            connection.execute("set TimeZone = 'UTC'")
             yield connection
         finally:
             connection.close()
@@ -111,7 +111,7 @@ class DuckDBStore:
         import duckdb
 
         try:
-            return duckdb.connect(str(self._path), read_only=read_only)
+            return duck_connection(self._path, read_only=read_only)
         except duckdb.Error as error:
             # Held by another process, or by this one in the other way.
             if "lock" in str(error) or "different configuration" in str(error):
@@ -128,9 +128,6 @@ def _position(duck: "DuckDBPyConnection", view: View) -> ViewPosition | None:
 
 
 def _empty(view: View) -> "pa.Table":
-    import duckdb
-
     columns = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in view.columns.items())
-    with duckdb.connect() as duck:
-        duck.execute("set TimeZone = 'UTC'")
+    with duck_connection() as duck:
         return duck.execute(f"select {columns} where false").to_arrow_table()

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import TYPE_CHECKING
 
-from lakehouse.lake.gold_plan import delta_connection, literal
+from lakehouse.engine.duck import delta_connection, literal
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import position_of
 from lakehouse.lake.speed.results import Result, result_named

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.engine.duck import duck_connection
 from lakehouse.errors import SetupError, ViewStoreError
 from lakehouse.lake.speed.store import View, ViewPosition
 
@@ -142,13 +143,11 @@ def _text(value: object) -> str:
 
 def _table(view: View, rows: list[dict[str, Any]]) -> "pa.Table":
     """Rows of texts and numbers with the view's types, by DuckDB's casts, as the other store has them."""
-    import duckdb
     import pyarrow as pa
 
     texts = pa.table({name: pa.array([_cell(row[name]) for row in rows], pa.string()) for name in view.columns})
     casts = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in view.columns.items())
-    with duckdb.connect() as duck:
-        duck.execute("set TimeZone = 'UTC'")
+    with duck_connection() as duck:
         duck.register("_texts", texts)
         return duck.execute(f"select {casts} from _texts").to_arrow_table()  # noqa: S608 - our own names
 

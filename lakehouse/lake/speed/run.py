@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import connect
-from lakehouse.lake.conflicts import again_after_conflict
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
-from lakehouse.lake.locks import exclusive, speed_lock
+from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.guards.locks import exclusive, speed_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import next_advance, position_of
 from lakehouse.lake.speed.publish import PUBLISHED, publish

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import BatchConflictError
-from lakehouse.lake.durable import settle
+from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import last_commit_of
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.schema.tables import create_table
 from lakehouse.lake.speed.dimensions import UNKNOWN, user_segments
 from lakehouse.lake.speed.position import Advance, Position, next_advance, position_of
 from lakehouse.lake.speed.results import KIND, STREAM, TIME, Result
-from lakehouse.lake.tables import create_table
 from lakehouse.settings import Settings
 from lakehouse.transforms.joins import with_dimension
 from lakehouse.transforms.watermarks import newest, tops_by_batch, watermark, watermarks_by_batch, with_lateness

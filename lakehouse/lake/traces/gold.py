@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Reconciliation
+from lakehouse.engine.duck import duck_connection
 from lakehouse.errors import GoldMissingError, UsageError, nearest
-from lakehouse.lake.gold import gold_path, last_build, require_gold
+from lakehouse.lake.gold.builds import gold_path, last_build, require_gold
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.traces.answer import Cell, CellTrace, GoldPart, NotFoundError, SilverRow, shown
 from lakehouse.lake.traces.versions import key_is
@@ -128,9 +129,7 @@ def _silver(spark: "SparkSession", contract: StreamContract, settings: Settings,
 
 @contextmanager
 def _gold(settings: Settings) -> "Iterator[duckdb.DuckDBPyConnection]":
-    import duckdb
-
-    with duckdb.connect(str(require_gold(settings)), read_only=True) as connection:
+    with duck_connection(require_gold(settings), read_only=True) as connection:
         yield connection
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.schemas import writers_of
+from lakehouse.lake.schema.registered import writers_of
 from lakehouse.lake.traces.answer import Holds, RuleVerdict
 from lakehouse.lake.traces.versions import time_text
 from lakehouse.quality.rules import (

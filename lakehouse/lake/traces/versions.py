@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.change import CHANGED_AT
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.backfill import arrival_window
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import commits
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild.backfill import arrival_window
 from lakehouse.lake.traces.answer import SilverRow, State, Version
 from lakehouse.quality.rules import quote
 from lakehouse.transforms.events import silver_columns

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from lakehouse.defs.gold.assets import MANIFEST
-from lakehouse.lake import gold, gold_dbt
-from lakehouse.lake.gold import GoldBuild
+from lakehouse.lake.gold import builds, dbt_run
+from lakehouse.lake.gold.builds import GoldBuild
 from lakehouse.settings import load_settings
 from lakehouse_tests.integration.dbt import silver
 
@@ -23,7 +23,7 @@ ON = ["--vars", "{data_vault: true}"]
 def build(run: GoldBuild, database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Build the vault and what it reads, as dbt by hand does: from silver's newest version; its rows."""
     variables = run.env | {"LAKEHOUSE_DBT_SILVER": "null"}
-    result = gold_dbt.run_dbt(["build", "--select", "+path:models/data_vault", *ON], variables, run.state)
+    result = dbt_run.run_dbt(["build", "--select", "+path:models/data_vault", *ON], variables, run.state)
     assert result.failures == []
     assert result.tests_passed >= 15
     with duckdb.connect(str(database), read_only=True) as duck:
@@ -40,8 +40,8 @@ def test_hubs_link_and_satellites_are_what_was_sold_and_keep_what_was(
     rng = random.Random(5)
     rows = silver.keyed([silver.sale(rng) for _ in range(60)])
     silver.write_sales(tmp_path / "lake", rows)
-    with gold.building(settings) as run:
-        _fill_twice_and_once_more(run, gold.work_path(settings), tmp_path / "lake", rows, rng)
+    with builds.building(settings) as run:
+        _fill_twice_and_once_more(run, builds.work_path(settings), tmp_path / "lake", rows, rng)
 
 
 def _fill_twice_and_once_more(

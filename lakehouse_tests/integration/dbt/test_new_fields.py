@@ -11,8 +11,8 @@ from deltalake import DeltaTable, write_deltalake
 from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake import gold
-from lakehouse.lake.accepted import PROPERTY, Accepted
+from lakehouse.lake.gold import builds
+from lakehouse.lake.schema.accepted import PROPERTY, Accepted
 from lakehouse.settings import load_settings
 from lakehouse_tests.integration.dbt import silver
 
@@ -25,7 +25,7 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     rng = random.Random(3)
     rows = silver.keyed([silver.sale(rng, event_date=silver.DAYS[0]) for _ in range(20)])
     silver.write_sales(tmp_path / "lake", rows)
-    gold.build(settings)
+    builds.build(settings)
 
     # Silver gets two fields and a row that has them, and loses one; the contract says which of them is personal.
     sales = load_stream("sales")
@@ -40,8 +40,8 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     properties = {PROPERTY: accepted.model_dump_json()}
     DeltaTable(path).alter.set_table_properties(properties, raise_if_not_exists=False)
 
-    assert gold.build(settings).mode == "incremental"
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as connection:
+    assert builds.build(settings).mode == "incremental"
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
         columns = {row[0] for row in connection.execute("describe obt_sales").fetchall()}
         values = connection.execute("select loyalty, count(*) from obt_sales group by all order by all").fetchall()
         lines = connection.execute("select count(*), count(store_location) from obt_sales").fetchall()

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
-from lakehouse.lake import gold, gold_dbt, gold_docs
+from lakehouse.lake.gold import builds, catalogue, dbt_run
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.integration.dbt import silver
 
@@ -48,7 +48,7 @@ def rows(home: Path) -> silver.Rows:
 
 
 def ask(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as connection:
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -94,15 +94,15 @@ class Reader:
 
 def test_no_gold_yet_names_the_command(lake_settings: Settings) -> None:
     with pytest.raises(GoldMissingError, match="lakehouse gold build"):
-        gold.require_gold(lake_settings)
+        builds.require_gold(lake_settings)
     with pytest.raises(UsageError, match="lakehouse gold build"):
-        gold.build(lake_settings, select="fct_sales")
+        builds.build(lake_settings, select="fct_sales")
 
 
 def test_fresh_lake_gives_empty_marts_and_the_models_unit_tests_pass(lake_settings: Settings) -> None:
-    with gold.building(lake_settings) as run:
+    with builds.building(lake_settings) as run:
         # Without the exclusion that production makes: the unit tests run too.
-        result = gold_dbt.run_dbt(["build"], run.env, run.state)
+        result = dbt_run.run_dbt(["build"], run.env, run.state)
         assert result.failures == []
         run.publish(result.invocation_id)
 
@@ -122,7 +122,7 @@ def test_star_equals_a_plain_model_and_readers_never_notice(
     version = silver.write_sales(home / "lake", rows)
 
     with Reader(lake_settings) as reader:
-        report = gold.build(lake_settings)
+        report = builds.build(lake_settings)
 
     assert report.published, report.failures
     assert report.versions == {"sales": version}
@@ -136,7 +136,7 @@ def test_star_equals_a_plain_model_and_readers_never_notice(
     assert ask(lake_settings, "select count(*), min(date_day), max(date_day) from dim_date") == [
         (365, datetime(2026, 1, 1).date(), datetime(2026, 12, 31).date())  # noqa: DTZ001 - dates only
     ]
-    assert not (gold.gold_path(lake_settings).stat().st_mode & 0o222), "the published file is read-only"
+    assert not (builds.gold_path(lake_settings).stat().st_mode & 0o222), "the published file is read-only"
     for mart in ("fct_sales", "obt_sales", "sales_daily"):
         stored = ask(lake_settings, f"select event_date, category from {mart} order by rowid")
         assert stored == sorted(stored), f"{mart}: filters on dates skip blocks only while dates lie together"
@@ -149,18 +149,18 @@ def test_no_customer_number_reaches_gold(lake_settings: Settings) -> None:
     assert len(keys) == 50
     guesses = {row[0] for row in duckdb.sql("select md5(printf('CUST_%05d', i)) from range(100) t(i)").fetchall()}
     assert not keys & guesses
-    content = gold.gold_path(lake_settings).read_bytes()
+    content = builds.gold_path(lake_settings).read_bytes()
     assert b"CUST_000" not in content
-    assert (gold.gold_path(lake_settings).parent / "pii.key").read_bytes() not in content
+    assert (builds.gold_path(lake_settings).parent / "pii.key").read_bytes() not in content
 
 
 def test_nothing_changed_means_nothing_to_do(lake_settings: Settings) -> None:
-    before = gold.gold_path(lake_settings).stat()
+    before = builds.gold_path(lake_settings).stat()
 
-    report = gold.build(lake_settings)
+    report = builds.build(lake_settings)
 
     assert (report.mode, report.published, report.models) == ("unchanged", True, 0)
-    assert gold.gold_path(lake_settings).stat().st_ino == before.st_ino
+    assert builds.gold_path(lake_settings).stat().st_ino == before.st_ino
 
 
 def test_changed_prices_and_names_are_kept_as_history(lake_settings: Settings, home: Path, rows: silver.Rows) -> None:
@@ -175,7 +175,7 @@ def test_changed_prices_and_names_are_kept_as_history(lake_settings: Settings, h
     rows.update(shaken)
     silver.write_sales(home / "lake", rows, only=touched | {day})
 
-    report = gold.build(lake_settings)
+    report = builds.build(lake_settings)
 
     assert report.published, report.failures
     assert report.mode == "incremental"
@@ -202,7 +202,7 @@ def test_broken_silver_is_not_published(lake_settings: Settings, home: Path, row
     bad = silver.sale(random.Random(10), event_date=silver.DAYS[0], total_price=Decimal("0.01"))
     silver.write_sales(home / "lake", rows | silver.keyed([bad]), only={silver.DAYS[0]})
 
-    report = gold.build(lake_settings)
+    report = builds.build(lake_settings)
 
     assert not report.published
     assert any("fct_sales" in failure for failure in report.failures), report.failures
@@ -220,9 +220,9 @@ def test_incremental_equals_full_refresh(lake_settings: Settings, home: Path, ro
     silver.write_sales(home / "lake", rows, only=touched | {gone, silver.DAYS[0]})
     marts = sorted(MARTS)
 
-    incremental = gold.build(lake_settings)
+    incremental = builds.build(lake_settings)
     after_incremental = {mart: sorted(ask(lake_settings, f"from {mart}"), key=repr) for mart in marts}
-    full = gold.build(lake_settings, full_refresh=True)
+    full = builds.build(lake_settings, full_refresh=True)
     after_full = {mart: sorted(ask(lake_settings, f"from {mart}"), key=repr) for mart in marts}
 
     assert (incremental.mode, full.mode) == ("incremental", "full")
@@ -236,27 +236,27 @@ def test_abandoned_build_leaves_gold_and_the_lock_free(lake_settings: Settings) 
     with pytest.raises(KeyboardInterrupt):
         _abandon_a_build(lake_settings)
 
-    with gold.building(lake_settings, wait_seconds=0):
+    with builds.building(lake_settings, wait_seconds=0):
         assert daily(lake_settings) == before
 
 
 def _abandon_a_build(settings: Settings) -> None:
-    with gold.building(settings):
-        gold.work_path(settings).write_bytes(b"half a file")
-        with pytest.raises(GoldBusyError, match=str(os.getpid())), gold.building(settings, wait_seconds=0):
+    with builds.building(settings):
+        builds.work_path(settings).write_bytes(b"half a file")
+        with pytest.raises(GoldBusyError, match=str(os.getpid())), builds.building(settings, wait_seconds=0):
             pass
         raise KeyboardInterrupt
 
 
 def test_docs_are_one_page_without_remote_requests(lake_settings: Settings) -> None:
-    page = gold_docs.build_docs(lake_settings)
+    page = catalogue.build_docs(lake_settings)
 
     html = page.read_text(encoding="utf-8")
-    key = (gold.gold_path(lake_settings).parent / "pii.key").read_text(encoding="utf-8")
+    key = (builds.gold_path(lake_settings).parent / "pii.key").read_text(encoding="utf-8")
     assert key not in html
     assert page.name == "index.html"
     assert "fct_sales" in html
-    assert gold_docs.remote_references(html) == set()
-    assert gold_docs.remote_references('<script async src="https://cdn.example.com/x.js">') == {
+    assert catalogue.remote_references(html) == set()
+    assert catalogue.remote_references('<script async src="https://cdn.example.com/x.js">') == {
         "https://cdn.example.com/x.js"
     }

@@ -17,14 +17,14 @@ from lakehouse.engine.spark import connect
 from lakehouse.errors import UsageError
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import kappa
-from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.bronze import today
 from lakehouse.lake.drain import drain
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild import kappa
+from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.lake.rejects import replay as quarantine
 from lakehouse.lake.rejects.outcome import Choice
-from lakehouse.lake.trace import trace_key
+from lakehouse.lake.traces.trace import trace_key
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.changes import Change, Record, enveloped, flattened, people, state_of, versions_of

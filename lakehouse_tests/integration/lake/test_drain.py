@@ -11,16 +11,16 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec, Rule
 from lakehouse.errors import ForeignLakeError, QualityStopError
 from lakehouse.kafka.client import client_config
-from lakehouse.lake import maintenance_plan
-from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.bronze import today
-from lakehouse.lake.bronze_day import verify_bronze_day
-from lakehouse.lake.checks import evaluate_rules
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import merged_through
-from lakehouse.lake.maintenance import maintain_stream
+from lakehouse.lake.maintenance import compaction_plan
+from lakehouse.lake.maintenance.upkeep import maintain_stream
+from lakehouse.lake.monitoring.progress import backlog
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.progress import backlog
+from lakehouse.lake.quality.checks import evaluate_rules
+from lakehouse.lake.rebuild.backfill import rebuild_silver
+from lakehouse.lake.repair.bronze_day import verify_bronze_day
 from lakehouse.lake.reports import BatchReport, DrainSummary
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
@@ -160,7 +160,7 @@ def test_a_new_field_is_added_and_survives_a_compaction_of_old_and_new_files(
     send(settings, contract.topic.name, [encode(sale(2, category="Books", loyalty=7))])
     summary, _ = run(wider, settings)
     assert summary.silver_rows == 1
-    monkeypatch.setattr(maintenance_plan, "ENOUGH_SMALL", 2)
+    monkeypatch.setattr(compaction_plan, "ENOUGH_SMALL", 2)
     assert {report.layer for report in maintain_stream(wider, settings) if report.compacted} >= {"bronze", "silver"}
     assert [row for row in rows_of(silver, columns) if row in old] == old
     assert sorted(rows_of(silver, "order_id, loyalty"), key=str) == sorted(

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import maintenance_plan
-from lakehouse.lake.backfill import rebuild_silver
-from lakehouse.lake.damage import look_at_stream
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import commits, files_of
-from lakehouse.lake.maintenance import maintain_stream
+from lakehouse.lake.maintenance import compaction_plan
+from lakehouse.lake.maintenance.upkeep import maintain_stream
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs.damage import look_at_stream
+from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.lake.verify import verify
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings, load_settings
@@ -98,7 +98,7 @@ def test_values_of_partitions_stay_inside_the_table_and_come_back_as_they_were(
     assert all((Path(paths.silver(contract.name)) / name).is_file() for name in added)
 
     rebuild_silver(contract, odd, [datetime.now(UTC).date()])
-    monkeypatch.setattr(maintenance_plan, "ENOUGH_SMALL", 1)
+    monkeypatch.setattr(compaction_plan, "ENOUGH_SMALL", 1)
     maintain_stream(contract, odd)
     assert sorted(silver()) == wanted
     assert look_at_stream(contract.name, paths) == []

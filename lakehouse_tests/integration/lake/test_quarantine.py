@@ -16,10 +16,10 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Rule
 from lakehouse.errors import QualityStopError, UsageError
-from lakehouse.lake.backfill import rebuild_silver
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import current_version, merged_through
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.lake.rejects.discard import discard
 from lakehouse.lake.rejects.ids import RecordName
 from lakehouse.lake.rejects.outcome import Choice

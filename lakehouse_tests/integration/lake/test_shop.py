@@ -12,8 +12,8 @@ import pytest
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import gold
 from lakehouse.lake.drain import drain
+from lakehouse.lake.gold import builds
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
@@ -65,7 +65,7 @@ def test_the_shops_tables_reach_gold_as_they_are(settings: Settings, topic_name:
         names = [name.split("::")[0] for name in COLUMNS[table].split(", ")]
         assert held == {n: tuple(row[name] for name in names[1:]) for n, row in shop.rows(table).items()}
 
-    assert gold.build(settings).failures == []
+    assert builds.build(settings).failures == []
     proof = verify(settings, contracts)
     assert proof.findings == []
     assert [entry.gold_version for entry in proof.proofs] == [entry.silver_version for entry in proof.proofs]
@@ -73,7 +73,7 @@ def test_the_shops_tables_reach_gold_as_they_are(settings: Settings, topic_name:
     for order in shop.rows("orders").values():
         amounts[order["status"]] += Decimal(order["amount"])
     cities = Counter(customer["city"] for customer in shop.rows("customers").values())
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as published:
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as published:
         by_status = published.execute("select status, sum(amount) from fct_shop_orders group by 1").fetchall()
         by_city = published.execute("select city, customers from shop_customers_by_city").fetchall()
         (unknown,) = published.execute("select count(*) from fct_shop_orders where not is_customer_known").fetchall()

@@ -7,8 +7,8 @@ import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect
-from lakehouse.lake import gold
 from lakehouse.lake.drain import drain
+from lakehouse.lake.gold import builds
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
@@ -25,7 +25,7 @@ def sound(module_settings: Settings) -> StreamContract:
     values = [encode(sale(n)) for n in range(60)] + [b"{"] * 3
     send(module_settings, contract.topic.name, values)
     drain(contract, module_settings, budget_seconds=240, idle_seconds=0)
-    gold.build(module_settings)
+    builds.build(module_settings)
     report = verify(module_settings, [contract])
     assert report.findings == []
     assert report.proofs[0].gold_version == report.proofs[0].silver_version
@@ -50,7 +50,7 @@ def test_damage_to_every_layer_is_named(module_settings: Settings, sound: Stream
     damage(module_settings, sound, "bronze", "INSERT INTO {table} SELECT * FROM {table} WHERE " + one.format(4))
     damage(module_settings, sound, "silver", "UPDATE {table} SET quantity = 99 WHERE _partition = 1 AND _offset = 6")
     damage(module_settings, sound, "quarantine", "DELETE FROM {table}")
-    path = gold.gold_path(module_settings)
+    path = builds.gold_path(module_settings)
     path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
         connection.execute("update sales_daily set gross_amount = gross_amount + 1 where category = 'Books'")

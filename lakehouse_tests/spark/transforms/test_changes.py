@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake.tables import BRONZE_COLUMNS
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge
 from lakehouse_tests.changes import COMMITTED, NOW, Change, Record, bronze_rows, enveloped, flattened, people
 

@@ -9,9 +9,9 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake.tables import BRONZE_COLUMNS
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge, silver_columns
-from lakehouse.transforms.winners import repeated_keys, winner_per_key, winners_of_repeated
+from lakehouse.transforms.winners import winner_per_key
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
@@ -120,24 +120,6 @@ def test_one_row_of_a_key_wins_whatever_the_order(spark: "SparkSession", mode: s
         judged = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",))
         kept = winner_per_key(judged.select(*silver_columns(contract)), contract).collect()
         assert [row["store_location"] for row in kept] == [winner]
-
-
-def test_few_repeated_keys_are_resolved_as_if_all_rows_were_sorted(spark: "SparkSession") -> None:
-    contract = load_stream("sales")
-    events = [sale(seed, at=NOW) for seed in range(6)]
-    events += [events[1] | {"store_location": "second"}, events[4] | {"sale_timestamp": "2026-11-19T10:00:00Z"}]
-    raw = [
-        ("topic", 0, offset, NOW, 1, None, encode(event), None, 0, NOW, "kafka://t", date(2026, 11, 20))
-        for offset, event in enumerate(events)
-    ]
-    valid = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",)).select(*silver_columns(contract))
-    repeated = repeated_keys(valid, contract)
-    assert [row["order_id"] for row in repeated.collect()] == [events[1]["order_id"]]
-    kept = winners_of_repeated(valid, repeated, contract)
-    assert kept.columns == valid.columns
-    expected = winner_per_key(valid, contract).collect()
-    assert sorted(kept.collect(), key=lambda row: row["_offset"]) == sorted(expected, key=lambda row: row["_offset"])
-    assert {row["_offset"] for row in expected} == {0, 2, 3, 4, 5, 6, 7}
 
 
 def test_user_events_are_parsed_under_both_names_of_the_time_and_judged(spark: "SparkSession") -> None:

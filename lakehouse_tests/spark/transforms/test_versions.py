@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lakehouse.engine.spark import expect_rows, materialised
-from lakehouse.lake.tables import BRONZE_COLUMNS
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge, valid_rows
 from lakehouse.transforms.versions import changes_of, with_versions
 from lakehouse.transforms.winners import winner_per_key

@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from lakehouse.cli.gold import app
 from lakehouse.errors import EXIT_UNHEALTHY, EXIT_USAGE
-from lakehouse.lake import gold
+from lakehouse.lake.gold import builds
 
-GOOD = gold.GoldReport(
+GOOD = builds.GoldReport(
     True, Path("/g/gold.duckdb"), "incremental", {"sales": 7, "retail": 2}, {"sales": 3, "retail": None},
     models=19, tests_passed=29, seconds=4.2,
 )  # fmt: skip
-BROKEN = gold.GoldReport(
+BROKEN = builds.GoldReport(
     False,
     Path("/g/gold.duckdb"),
     "full",
@@ -25,15 +25,15 @@ BROKEN = gold.GoldReport(
 )
 
 
-def run(monkeypatch: pytest.MonkeyPatch, report: gold.GoldReport, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
+def run(monkeypatch: pytest.MonkeyPatch, report: builds.GoldReport, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
     asked: dict[str, Any] = {}
 
-    def build(settings: object, **options: Any) -> gold.GoldReport:
+    def build(settings: object, **options: Any) -> builds.GoldReport:
         asked.update(options)
         options["on_progress"](1, 2, "fct_sales")
         return report
 
-    monkeypatch.setattr(gold, "build", build)
+    monkeypatch.setattr(builds, "build", build)
     return CliRunner().invoke(app, arguments), asked
 
 

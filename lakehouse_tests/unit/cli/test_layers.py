@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse.lake.kpi_page import page_path, publish_kpis
+from lakehouse.lake.serving.kpi_page import page_path, publish_kpis
 from lakehouse.lake.speed.publish import view_of
 from lakehouse.lake.speed.results import result_named
 from lakehouse.lake.speed.store import ViewPosition, open_store

@@ -27,7 +27,7 @@ from lakehouse.components.tables import DRAIN, MODE_TAG, REASON_TAG, STREAM_TAG
 from lakehouse.components.workers import this_worker
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import BrokerUnreachableError, ResumePointGoneError
-from lakehouse.lake.progress import Backlog
+from lakehouse.lake.monitoring.progress import Backlog
 
 SALES = load_stream("sales")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -10,8 +10,8 @@ from lakehouse.components.tables import pool
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import ForeignLakeError
-from lakehouse.lake.maintenance import TableReport
-from lakehouse.lake.table_files import TableStats
+from lakehouse.lake.maintenance.table_files import TableStats
+from lakehouse.lake.maintenance.upkeep import TableReport
 
 SALES = load_stream("sales")
 REPORT = TableReport("sales", "silver", TableStats(9, 900, 50, 5, 9), TableStats(2, 500, 50, 0, 1), ("2026-11-01",))

@@ -10,16 +10,18 @@ import pytest
 
 from lakehouse.components import LakeResource
 from lakehouse.components.audit import actor_of, dagster_actions
-from lakehouse.components.monitoring import build_monitoring_defs
+from lakehouse.components.failed_runs import build_failure_sensor
 from lakehouse.components.pipeline import build_pipeline_defs
 from lakehouse.components.run_metrics import sample_runs
 from lakehouse.contracts.pipelines import load_pipeline
-from lakehouse.lake.audit import record
+from lakehouse.errors import SettingsError
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.identity import require_lake
+from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.monitoring.audit import record
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quality.store import read_rows
 from lakehouse.settings import load_settings
+from lakehouse_tests.streams import rows_of
 from lakehouse_tests.unit.ops.servers import Mailbox, mail_server
 
 
@@ -66,15 +68,14 @@ def run(instance: dg.DagsterInstance, *, fail: bool, **tags: str) -> dg.ExecuteI
 
 
 def tick(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> Any:
-    (sensor,) = build_monitoring_defs({}).sensors or []
     context = dg.build_run_status_sensor_context(
-        sensor_name="pipeline_failures",
+        sensor_name="failed_runs",
         dagster_event=next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE"),
         dagster_instance=instance,
         dagster_run=result.dagster_run,
         resources={"lake": LakeResource()},
     ).for_run_failure()
-    return sensor(context)  # type: ignore[operator]
+    return build_failure_sensor()(context)
 
 
 def test_jobs_are_measured_by_their_runs_of_a_day(instance: dg.DagsterInstance) -> None:
@@ -125,6 +126,19 @@ def test_a_failed_run_of_covid_etl_is_mailed(instance: dg.DagsterInstance, mail:
     assert recipients == ["alerts@company.com"]
     assert "job covid_etl failed" in str(message["Subject"]).replace("\n", "")
     assert "docs/runbooks/alerts/pipeline_failure.md" in message.get_payload()
+
+
+def test_every_failure_is_written_down_and_a_wrong_handler_silences_no_mail(
+    instance: dg.DagsterInstance, home: Path, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(instance, run(instance, fail=True, dagster__will_retry="true"))
+    assert mail.mails == []
+    facts = rows_of(LakePaths(str(home / "lake")).events, "kind, stream, details")
+    assert [(kind, stream) for kind, stream, _ in facts] == [("alert", "load")]
+    monkeypatch.setenv("LAKEHOUSE_INCIDENT_HANDLERS", "lakehouse.ops.nowhere:shout")
+    with pytest.raises(SettingsError, match="nowhere"):
+        tick(instance, run(instance, fail=True))
+    assert len(mail.mails) == 1
 
 
 def test_a_stop_for_good_is_mailed_at_the_first_attempt(instance: dg.DagsterInstance, mail: Mailbox) -> None:

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from lakehouse.components import LakeResource
-from lakehouse.components.incidents import build_failure_sensor, too_long
+from lakehouse.components.failed_runs import build_failure_sensor
+from lakehouse.components.incidents import too_long
 from lakehouse.components.pipeline import build_job
 from lakehouse.components.pipeline_assets import PIPELINE_TAG, step_key
 from lakehouse.components.pipeline_sensors import build_waiting_sensor, overdue
@@ -19,7 +20,7 @@ from lakehouse.components.pipeline_upkeep import apply_limits, end_lost_runs
 from lakehouse.components.workers import WORKER_TAG, this_worker
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.errors import SettingsError
-from lakehouse.lake.incidents import report_incident
+from lakehouse.lake.monitoring.incidents import report_incident
 from lakehouse.lake.paths import LakePaths
 from lakehouse.ops.incidents import Incident
 from lakehouse.settings import Settings, load_settings
@@ -40,6 +41,9 @@ def broken(incident: Incident, settings: Settings) -> None:
 class ListeningLake(LakeResource):
     def report_incident(self, incident: Incident) -> list[Exception]:
         TOLD.append(incident)
+        return []
+
+    def raise_alarms(self, samples: Any, *, is_everything: bool) -> list[Any]:
         return []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lakehouse.cli.backfill import parse_days
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import UsageError
-from lakehouse.lake.standing import hours_until_expiry
+from lakehouse.lake.quality.standing import hours_until_expiry
 
 START, TODAY = date(2026, 1, 1), date(2026, 11, 20)
 

@@ -14,7 +14,7 @@ from lakehouse.components.stream import build_stream_defs
 from lakehouse.components.tables import MODE_TAG, STREAM_TAG
 from lakehouse.contracts.load import STREAMS_FOLDER, load_contract, load_stream
 from lakehouse.contracts.model import StreamContract
-from lakehouse.lake.progress import Backlog
+from lakehouse.lake.monitoring.progress import Backlog
 from lakehouse.settings import PROJECT_ROOT
 
 FILES = sorted(STREAMS_FOLDER.glob("*/defs.yaml"))

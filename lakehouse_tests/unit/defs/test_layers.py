@@ -13,9 +13,9 @@ from lakehouse.defs.batch.daily_agg.definitions import batch
 from lakehouse.defs.serving.definitions import serving
 from lakehouse.defs.speed.assets import SILVER
 from lakehouse.defs.speed.definitions import speed
-from lakehouse.lake.batch_views import DailyAggReport
-from lakehouse.lake.kpi_page import KpiPage
-from lakehouse.lake.serving import Kpis
+from lakehouse.lake.batch.daily_views import DailyAggReport
+from lakehouse.lake.serving.kpi_page import KpiPage
+from lakehouse.lake.serving.view import Kpis
 from lakehouse.lake.speed.run import SpeedSummary
 from lakehouse.lake.speed.writer import SpeedReport
 

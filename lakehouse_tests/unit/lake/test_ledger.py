@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import LogDamagedError
-from lakehouse.lake.identity import ensure_lake_id, read_lake_id
+from lakehouse.lake.guards.identity import ensure_lake_id, read_lake_id
 from lakehouse.lake.ledger import last_commit_of, last_plan, merged_through, read_commit
 from lakehouse.lake.paths import LakePaths
 

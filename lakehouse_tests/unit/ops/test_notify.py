@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.lake.alarms import covered_rules, tell_people
+from lakehouse.lake.monitoring.alarms import covered_rules, tell_people
 from lakehouse.ops.alerts import Alert, evaluate, load_alerts
 from lakehouse.ops.incidents import Incident
 from lakehouse.ops.notify.channels import Channel, configured

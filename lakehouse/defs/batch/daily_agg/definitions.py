@@ -1,6 +1,6 @@
 """The batch layer as an asset: the daily aggregates of user events, a partition per event date, and its nightly run.
 
-Here: the asset and its schedule. Not here: computing (`lakehouse.lake.batch_views`).
+Here: the asset and its schedule. Not here: computing (`lakehouse.lake.batch.daily_views`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.tables import partitions
 from lakehouse.contracts.load import load_stream
-from lakehouse.lake.batch_views import COLUMNS, STREAM, VIEW
+from lakehouse.lake.batch.daily_views import COLUMNS, STREAM, VIEW
 
 KEY = dg.AssetKey(["batch", VIEW])
 JOB = f"build_{VIEW}"

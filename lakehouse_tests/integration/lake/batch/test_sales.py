@@ -11,8 +11,8 @@ from lakehouse.contracts.window import key_of, window_of
 from lakehouse.lake.batch.news import nothing_new
 from lakehouse.lake.batch.run import run_pipeline
 from lakehouse.lake.drain import drain
+from lakehouse.lake.maintenance.table_files import data_files
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.table_files import data_files
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 

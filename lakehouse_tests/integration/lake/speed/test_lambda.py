@@ -14,13 +14,13 @@ import pytest
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import gold
-from lakehouse.lake.backfill import rebuild_silver
-from lakehouse.lake.batch_views import build_daily_agg, record_of, stale_days
+from lakehouse.lake.batch.daily_views import build_daily_agg, record_of, stale_days
 from lakehouse.lake.drain import drain
-from lakehouse.lake.kpi_page import publish_kpis
+from lakehouse.lake.gold import builds
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.serving import read_kpis, serving
+from lakehouse.lake.rebuild.backfill import rebuild_silver
+from lakehouse.lake.serving.kpi_page import publish_kpis
+from lakehouse.lake.serving.view import read_kpis, serving
 from lakehouse.lake.speed.run import advance
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
@@ -135,7 +135,7 @@ def test_batch_speed_and_serving_say_the_same_about_what_was_sent(
     assert build_daily_agg(settings, stale_days(settings, now=today + timedelta(hours=2))).boundary == days[-1]
     assert served(settings) == truth
 
-    assert gold.build(settings).published
+    assert builds.build(settings).published
     assert_gold(settings, truth, [value for _, value in sent])
     assert verify(settings, [contract]).findings == []
 
@@ -151,7 +151,7 @@ def assert_gold(settings: Settings, truth: dict[Key, Any], values: list[bytes]) 
         row[0] += count
         row[1] += revenue if kind == "purchase" else 0
         row[2] = max(row[2], last)
-    with duckdb.connect(str(gold.gold_path(settings)), read_only=True) as duck:
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as duck:
         found = duck.execute("select * from daily_user_metrics")
         assert [column[0] for column in found.description] == [
             "user_id", "event_date", "total_events", "sessions", "revenue", "last_activity",

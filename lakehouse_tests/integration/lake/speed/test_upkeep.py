@@ -9,8 +9,8 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 
 from lakehouse.contracts.load import load_stream
-from lakehouse.lake.maintenance import maintain_stream
-from lakehouse.lake.maintenance_plan import ENOUGH_SMALL
+from lakehouse.lake.maintenance.compaction_plan import ENOUGH_SMALL
+from lakehouse.lake.maintenance.upkeep import maintain_stream
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import Position, position_of
 from lakehouse.settings import Settings

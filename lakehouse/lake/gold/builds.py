@@ -1,0 +1,294 @@
+"""Building gold: dbt on a work file, then one atomic rename that analysts never notice.
+
+Here: the life of a build (lock, plan, dbt, record, publish), addresses. Not here: how dbt runs (`lake.gold.dbt_run`),
+what a build reads (`lake.gold.build_plan`), its catalogue (`lake.gold.catalogue`), what the marts say (`dbt_project/`).
+
+Every build starts from a copy of what is published and ends with a rename over it. So a build that fails or is killed
+leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.engine.duck import literal
+from lakehouse.engine.storage import storage_error
+from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
+from lakehouse.lake.gold import build_plan, dbt_run
+from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.guards.identity import read_lake_id
+from lakehouse.lake.guards.locks import LockBusyError, exclusive
+from lakehouse.lake.paths import LakePaths
+from lakehouse.settings import Settings
+
+LOCK_TIMEOUT_SECONDS = 300.0
+_BELOW_MARTS = ("staging", "intermediate")
+
+
+@dataclass(frozen=True)
+class GoldReport:
+    """What a build did.
+
+    Attributes:
+        published: Whether the file that readers open is exactly silver at `versions`.
+        path: That file.
+        mode: `full`, `incremental` or `unchanged` (nothing to do: silver and project are as they were).
+        models: Models and snapshots built.
+        tests_passed: Data and unit tests that passed.
+        failures: Failed models and tests, one sentence each; with one of them nothing is published.
+        warnings: Tests that only warn.
+        versions: Silver version of each stream that gold was built from.
+        touched: Number of event dates computed anew per stream; None for all.
+        seconds: Wall time of the whole build.
+    """
+
+    published: bool
+    path: Path
+    mode: Mode
+    versions: dict[str, int]
+    touched: dict[str, int | None]
+    models: int = 0
+    tests_passed: int = 0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    invocation_id: str = ""
+    seconds: float = 0.0
+
+
+def gold_path(settings: Settings) -> Path:
+    """The published, read-only DuckDB file."""
+    return settings.home / "gold" / "gold.duckdb"
+
+
+def work_path(settings: Settings) -> Path:
+    """The file that dbt writes to."""
+    return settings.home / "gold" / "build.duckdb"
+
+
+def fresh_path(settings: Settings) -> Path:
+    """The file that a build publishes, before its rename."""
+    return settings.home / "gold" / "publish.duckdb"
+
+
+def require_gold(settings: Settings) -> Path:
+    """The published file.
+
+    Raises:
+        GoldMissingError: with the command that makes it.
+    """
+    path = gold_path(settings)
+    if not path.is_file():
+        raise GoldMissingError(
+            f"There is no gold at {path} yet.", why="It was never built.", fix="lakehouse gold build"
+        )
+    return path
+
+
+def last_build(settings: Settings) -> BuildRecord | None:
+    """What the published file says about its own build: when, and which silver versions it holds."""
+    return build_plan.read_record(gold_path(settings))
+
+
+@dataclass
+class GoldBuild:
+    """A build under way: what dbt must be given, and how to publish. Made by `building`."""
+
+    settings: Settings
+    plan: BuildPlan
+    env: dict[str, str]
+    arguments: list[str]
+    state: Path
+
+    def publish(self, invocation_id: str) -> Path:
+        """Record the build, copy the tables into a fresh file, make it read-only, rename it over the published one.
+
+        Fresh, because freed blocks of the work file still hold what was deleted from it, such as the views' SQL with
+        the key of the pseudonyms. Readers that have the old file open keep it; whoever opens the path from now on
+        gets the new one.
+        """
+        import duckdb
+
+        work, gold = work_path(self.settings), gold_path(self.settings)
+        fresh = fresh_path(self.settings)
+        fresh.unlink(missing_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"attach {literal(str(work))} as build")
+            connection.execute("use build")
+            # Their views name the lake's folder, which means nothing to an analyst.
+            for schema in _BELOW_MARTS:
+                connection.execute(f"drop schema if exists {schema} cascade")
+            build_plan.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
+            connection.execute(f"attach {literal(str(fresh))} as gold")
+            connection.execute("copy from database build to gold")
+            connection.execute("checkpoint gold")
+        fresh.chmod(0o444)
+        _sync(fresh)
+        fresh.replace(gold)
+        _sync(gold.parent)
+        remove_work_file(self.settings)
+        return gold
+
+
+@contextmanager
+def building(
+    settings: Settings, *, full_refresh: bool = False, frozen: bool = False, wait_seconds: float = LOCK_TIMEOUT_SECONDS
+) -> Iterator[GoldBuild]:
+    """Hold the build lock, prepare the work file and pin silver; the caller runs dbt with `env` and `arguments`.
+
+    Nothing is published unless the caller calls `publish`.
+
+    Args:
+        settings: Which lake and which state folder.
+        full_refresh: Compute every mart anew.
+        frozen: Read the silver versions that gold shows already, for builds of single models.
+        wait_seconds: How long to wait for another build.
+
+    Raises:
+        GoldBusyError: when another build holds the lock for longer.
+        DiskFullError, SetupError: when the state folder cannot be written.
+    """
+    # Readers import this module too, and they must start fast.
+    from lakehouse.contracts.load import load_streams
+
+    folder = gold_path(settings).parent
+    with _storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
+        paths = LakePaths.of(settings)
+        pii_key = _pii_key(settings)
+        lake_id = read_lake_id(paths)
+        previous = last_build(settings)
+        _prepare_work_file(settings, keep=previous is not None and previous.lake_id == lake_id)
+        plan = build_plan.plan_build(
+            paths,
+            build_plan.gold_streams(dbt_run.PROJECT, load_streams()),
+            previous,
+            project=build_plan.project_fingerprint(dbt_run.PROJECT, pii_key),
+            lake_id=lake_id,
+            full_refresh=full_refresh,
+            frozen=frozen,
+        )
+        env = dbt_run.environment(
+            lake_root=paths.root, database=work_path(settings), pii_key=pii_key, plan_json=plan.as_json()
+        )
+        # Unit tests look at the SQL, not at the data; `make test` runs them.
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        arguments += ["--full-refresh"] if plan.mode == "full" else []
+        yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
+
+
+def build(
+    settings: Settings,
+    *,
+    select: str | None = None,
+    full_refresh: bool = False,
+    on_progress: dbt_run.Progress | None = None,
+) -> GoldReport:
+    """Bring gold to silver as it is now, test it, and publish it when every test of severity error passes.
+
+    Args:
+        settings: Which lake and which state folder.
+        select: dbt selection; those models are built again at the silver versions that gold shows already, because
+            tables of two versions in one file would contradict each other.
+        full_refresh: Compute every mart anew instead of the event dates that changed.
+        on_progress: Called with (done, total, node).
+
+    Returns:
+        The report; with `failures` nothing was published and the old gold is as it was.
+
+    Raises:
+        GoldBuildError: when dbt itself could not run.
+        GoldBusyError: when another build holds the lock.
+        UsageError: when `select` is given before gold was ever built whole.
+    """
+    started = time.monotonic()
+    if select is not None and last_build(settings) is None:
+        raise UsageError("Single models can be built only into a gold that exists.", fix="lakehouse gold build")
+    with building(settings, full_refresh=full_refresh or select is not None, frozen=select is not None) as run:
+        versions = {name: pin.version for name, pin in run.plan.pins.items()}
+        touched = {name: None if pin.touched is None else len(pin.touched) for name, pin in run.plan.pins.items()}
+        if run.plan.mode == "unchanged":
+            remove_work_file(settings)
+            seconds = time.monotonic() - started
+            return GoldReport(True, gold_path(settings), "unchanged", versions, touched, seconds=seconds)
+        selection = ["--select", *select.split()] if select else []
+        result = dbt_run.run_dbt([*run.arguments, *selection], run.env, run.state, on_progress)
+        if select and not (result.models or result.failures):
+            raise UsageError(f"No model matches {select!r}.", fix="dbt ls --project-dir dbt_project")
+        if not result.failures:
+            run.publish(result.invocation_id)
+    return GoldReport(
+        published=not result.failures,
+        path=gold_path(settings),
+        mode=run.plan.mode,
+        versions=versions,
+        touched=touched,
+        models=result.models,
+        tests_passed=result.tests_passed,
+        failures=result.failures,
+        warnings=result.warnings,
+        invocation_id=result.invocation_id,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _prepare_work_file(settings: Settings, *, keep: bool) -> None:
+    remove_work_file(settings)
+    if keep:
+        shutil.copyfile(gold_path(settings), work_path(settings))
+
+
+def remove_work_file(settings: Settings) -> None:
+    """Take the work file away; what is published stays."""
+    for path in (work_path(settings), fresh_path(settings)):
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + ".wal").unlink(missing_ok=True)
+
+
+def _pii_key(settings: Settings) -> str:
+    """The secret behind the pseudonyms, made once; it stays beside gold and never inside."""
+    path = gold_path(settings).parent / "pii.key"
+    if not path.is_file():
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(secrets.token_hex(16), encoding="utf-8")
+        temporary.chmod(0o600)
+        temporary.replace(path)
+    return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _exclusively(path: Path, wait_seconds: float) -> Iterator[None]:
+    """One build at a time on this machine."""
+    try:
+        with exclusive(path, wait_seconds):
+            yield
+    except LockBusyError as error:
+        raise GoldBusyError(
+            f"Gold is being built by process {error.holder}.", fix="Wait for it to end, then run the command again."
+        ) from error
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """A full or read-only disk as a typed error; what is published stays as it is."""
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        refused = storage_error(error)
+        if refused is None:
+            raise
+        raise refused from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

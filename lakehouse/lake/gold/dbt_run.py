@@ -1,0 +1,141 @@
+"""Running dbt: the command line, its environment, its progress, what it said at the end.
+
+Here: dbt as a child process. Not here: which versions it reads (`lake.gold.build_plan`), publishing
+(`lake.gold.builds`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import GoldBuildError
+from lakehouse.settings import PROJECT_ROOT
+
+PROJECT = PROJECT_ROOT / "dbt_project"
+Progress = Callable[[int, int, str], None]
+_RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult", "LogUnitTestResult"}
+
+
+@dataclass
+class DbtResult:
+    """What one dbt command did. Tests are named as dbt names them; `failures` and `warnings` say why."""
+
+    models: int = 0
+    tests_passed: int = 0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    invocation_id: str = ""
+
+
+def environment(*, lake_root: str, database: Path, pii_key: str, plan_json: str) -> dict[str, str]:
+    """The variables that the dbt project reads (profiles.yml, macros/silver.sql, macros/keys.sql)."""
+    return {
+        "LAKEHOUSE_DBT_LAKE": lake_root,
+        "LAKEHOUSE_DBT_PATH": str(database),
+        "LAKEHOUSE_DBT_PII_KEY": pii_key,
+        "LAKEHOUSE_DBT_SILVER": plan_json,
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def run_dbt(
+    arguments: Iterable[str], variables: Mapping[str, str], state: Path, on_progress: Progress | None = None
+) -> DbtResult:
+    """Run one dbt command to its end in a process of its own, so that its crash is not ours.
+
+    Args:
+        arguments: The command and its options, for example `["build"]`.
+        variables: Added to the environment.
+        state: Folder for dbt's target and logs.
+        on_progress: Called with (done, total, node) as nodes end.
+
+    Raises:
+        GoldBuildError: when dbt died or could not even start; failed models and tests are in the result instead.
+    """
+    target = state / "target"
+    results = target / "run_results.json"
+    results.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-c",
+        "from dbt.cli.main import cli; cli()",
+        "--log-format",
+        "json",
+        "--log-path",
+        str(state),
+    ]
+    command += [
+        "--no-version-check",
+        "--log-level-file",
+        "info",
+        *arguments,
+        "--project-dir",
+        str(PROJECT),
+        "--profiles-dir",
+        str(PROJECT),
+    ]
+    command += ["--target-path", str(target)]
+    state.mkdir(parents=True, exist_ok=True)
+    messages: list[str] = []
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            for line in process.stdout:
+                _listen(line, messages, on_progress)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode not in (0, 1) or (process.returncode == 1 and not results.is_file()):
+        raise GoldBuildError(
+            f"dbt {next(iter(arguments), '')} ended with code {process.returncode}.",
+            why=" ".join(messages[-3:]) or "it said nothing",
+            fix=f"Read {state / 'dbt.log'}.",
+        )
+    return read_results(results) if results.is_file() else DbtResult()
+
+
+def _listen(line: str, messages: list[str], on_progress: Progress | None) -> None:
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        messages.append(line.strip())
+        return
+    info, data = event.get("info", {}), event.get("data", {})
+    if info.get("level") == "error" and str(info.get("msg", "")).strip():
+        messages.append(str(info["msg"]).strip())
+    if on_progress is not None and info.get("name") in _RESULT_EVENTS:
+        node = data.get("node_info", {}).get("node_name") or data.get("name") or ""
+        on_progress(int(data.get("index") or data.get("num_models") or 0), int(data.get("total") or 0), str(node))
+
+
+def read_results(path: Path) -> DbtResult:
+    """Turn dbt's run_results.json into counts and sentences."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    result = DbtResult(invocation_id=str(document["metadata"]["invocation_id"]))
+    for node in document["results"]:
+        kind, name, status = node["unique_id"].split(".")[0], node["unique_id"].split(".")[2], node["status"]
+        what = f"{kind} {name}: {status}"
+        message = " ".join(str(node.get("message") or "").split())
+        if status in {"error", "fail", "runtime error"}:
+            result.failures.append(f"{what}: {message}")
+        elif status == "warn":
+            result.warnings.append(f"{what}: {message}")
+        elif status == "pass":
+            result.tests_passed += 1
+        elif status == "success" and kind in {"model", "snapshot", "seed"}:
+            result.models += 1
+        elif status == "success":
+            result.tests_passed += 1
+    return result

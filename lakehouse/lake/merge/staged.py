@@ -1,0 +1,139 @@
+"""Staged rows: judged rows written once, as files that silver can adopt as they are, and as rejects beside them.
+
+Here: writing them, what they hold. Not here: which of them win (`rivals`), the commit (`adopt`).
+
+The folder lies inside the table's, on the same disk, under a name that readers of Delta tables pass over. A file of
+valid rows has columns more than the table, all of them null or a constant; readers take what the table's schema names.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.spark import spark_errors
+from lakehouse.lake.schema.tables import silver_types
+from lakehouse.transforms.events import PROVENANCE, VERDICTS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_FOLDER = "_staged"
+FATE = "_fate"
+VALID, REJECTED, IGNORED = "valid", "rejected", "ignored"
+# What a reject is told by; its fields did not become a row.
+_REJECT_TYPES = {
+    "key": "binary",
+    "value": "binary",
+    "timestamp": "timestamp",
+    "arrival_date": "date",
+    "_retry_count": "int",
+    "_broken": "string",
+}
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_ABANDONED_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows of one stream, staged in `folder`."""
+
+    contract: StreamContract
+    table: Path
+    folder: Path
+
+    def files(self, fate: str) -> list[Path]:
+        """The files that hold rows of this fate."""
+        return sorted((self.folder / f"{FATE}={fate}").rglob("*.parquet"))
+
+    def partition_of(self, file: Path) -> dict[str, str | None]:
+        """The partition values of a file of valid rows, as Delta's log writes them."""
+        steps = file.parent.relative_to(self.folder / f"{FATE}={VALID}").parts
+        pairs = (step.partition("=") for step in steps)
+        return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
+
+    def rejects(self, spark: "SparkSession") -> "DataFrame":
+        """The rejected rows as quarantine takes them."""
+        types = silver_types(self.contract)
+        inner = ", ".join(f"{name}: {kind}" for name, kind in _REJECT_TYPES.items())
+        columns = ", ".join([*(f"`{name}` {types[name]}" for name in PROVENANCE), f"_reject struct<{inner}>"])
+        rows = spark.read.schema(columns).parquet(str(self.folder / f"{FATE}={REJECTED}"))
+        return rows.select(*PROVENANCE, "_reject.*")
+
+    def valid(self, spark: "SparkSession") -> "DataFrame":
+        """The valid rows in the shape of silver."""
+        types = silver_types(self.contract)
+        root = self.folder / f"{FATE}={VALID}"
+        columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+        rows = spark.read.schema(columns).option("basePath", str(root)).parquet(str(root))
+        return rows.select(*(f"`{name}`" for name in types))
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """How many rows there are of each fate, with each set of broken conditions, on each event date."""
+        files = [str(file) for fate in (VALID, REJECTED, IGNORED) for file in self.files(fate)]
+        if not files:
+            return []
+        day = "_day" if self.contract.is_cdc else "event_date"
+        query = (
+            f"select {FATE} as fate, coalesce(_reject._broken, '') as broken, coalesce(_failed, '') as failed, "  # noqa: S608 - our own files, quoted
+            f"coalesce(_warned, '') as warned, {day} as day, count(*) as count "
+            f"from read_parquet([{', '.join(map(literal, files))}], hive_partitioning = true, "
+            "hive_types_autocast = false) group by all"
+        )
+        with delta_connection() as connection:
+            answer = connection.execute(query)
+            names = [column[0] for column in answer.description or []]
+            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+@contextmanager
+def staging(contract: StreamContract, table: str) -> Iterator[Staged]:
+    """A folder for rows of this stream; gone afterwards, with whatever was not adopted."""
+    root = Path(table) / _FOLDER
+    root.mkdir(exist_ok=True)
+    for left in root.iterdir():
+        # Whoever made it was killed: no step takes a day.
+        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    folder = root / uuid4().hex
+    try:
+        yield Staged(contract, Path(table), folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:
+    """Compute the judged rows, once, into files: valid ones by silver's partitions, rejects by themselves.
+
+    Args:
+        judged: Rows as `transforms.events.slim` leaves them.
+        staged: Where to.
+        few: There are so few rows that one task, and so one file per partition, is best.
+    """
+    contract = staged.contract
+    passes = "WHEN _op = 't' THEN 'ignored' " if contract.is_cdc else ""
+    # The table's types, so that its readers find what the log says. What a reject has there may name no folder.
+    values = {
+        name: f"CASE WHEN _broken = '' THEN `{name}` END" if name in contract.partition_columns else f"`{name}`"
+        for name in silver_types(contract)
+    }
+    rows = judged.selectExpr(
+        *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in silver_types(contract).items()),
+        *(["cast(event_date AS string) AS _day"] if contract.is_cdc else []),
+        f"CASE WHEN _broken != '' THEN struct({', '.join(_REJECT_TYPES)}) END AS _reject",
+        *(f"nullif({verdict}, '') AS {verdict}" for verdict in VERDICTS if verdict != "_broken"),
+        f"CASE WHEN _broken != '' THEN '{REJECTED}' {passes}ELSE '{VALID}' END AS {FATE}",
+    )
+    writer = (rows.coalesce(1) if few else rows).write.partitionBy(FATE, *contract.partition_columns)
+    # Values that hardly repeat: a dictionary of them is built for nothing.
+    for name in {*contract.unique, contract.event_time, "_offset"} - set(contract.partition_columns):
+        writer = writer.option(f"parquet.enable.dictionary#{name}", "false")
+    with spark_errors():
+        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(staged.folder))

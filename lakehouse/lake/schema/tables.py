@@ -1,0 +1,142 @@
+"""Making the lake's tables and letting silver follow its contract. Here: DDL. Not here: writing rows."""
+
+from typing import TYPE_CHECKING
+
+from lakehouse.contracts.change import CHANGE_COLUMNS, VERSION_COLUMNS
+from lakehouse.contracts.evolution import schema_of
+from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import spark_errors
+from lakehouse.errors import SetupError
+from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.schema.accepted import Accepted, property_sql
+from lakehouse.lake.schema.evolve import follow
+from lakehouse.transforms.fields import spark_type
+from lakehouse.transforms.versions import CHANGE_ID
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+BRONZE_COLUMNS = (
+    "topic_id string, partition int, offset bigint, timestamp timestamp, timestamp_type int, key binary, value binary, "
+    "headers array<struct<key: string, value: binary>>, batch bigint, _ingested_at timestamp, _source_file string, "
+    "arrival_date date"
+)
+QUARANTINE_COLUMNS = (
+    "topic_id string, partition int, offset bigint, timestamp timestamp, key binary, value binary, "
+    "reasons array<string>, error_type string, error_message string, record string, batch bigint, "
+    "_ingested_at timestamp, arrival_date date"
+)
+_PROVENANCE_TYPES = {
+    "_topic_id": "string",
+    "_generation": "int",
+    "_partition": "int",
+    "_offset": "bigint",
+    "_batch": "bigint",
+    "_ingested_at": "timestamp",
+}
+KEEP_LOG_DAYS = 90
+# Old commits are kept long enough for time travel and for the ledger to be read far back. Delta itself would go by age
+# alone and could drop the last batch of a stream that rested for longer; maintenance knows which commits are needed.
+_KEEP_LOG = f"'delta.logRetentionDuration' = 'interval {KEEP_LOG_DAYS} days', 'delta.enableExpiredLogCleanup' = 'false'"
+_FORGETS = "delta.setTransactionRetentionDuration"
+
+
+@again_after_conflict
+def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
+    """Create the stream's tables where they are missing and bring the columns of silver and history up to the contract.
+
+    Raises:
+        SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
+        SetupError: when a table was told to forget batch numbers.
+    """
+    for path in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
+        _require_memory(path)
+    with spark_errors():
+        create_table(
+            spark,
+            paths.bronze(contract.name),
+            BRONZE_COLUMNS,
+            ["arrival_date"],
+            # Statistics on payloads would cost time and copy personal data into the log.
+            "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
+        )
+        create_table(
+            spark,
+            paths.quarantine(contract.name),
+            QUARANTINE_COLUMNS,
+            ["arrival_date"],
+            "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
+        )
+        _ensure(spark, contract, paths.silver(contract.name), silver_types(contract), contract.partition_columns)
+        if contract.keeps_history:
+            _require_memory(paths.history(contract.name))
+            _ensure(spark, contract, paths.history(contract.name), history_types(contract), [])
+
+
+def _ensure(
+    spark: "SparkSession", contract: StreamContract, path: str, types: dict[str, str], partitions: list[str]
+) -> None:
+    """Create a table of these columns, or bring its columns up to the contract."""
+    if table_exists(path):
+        follow(spark, contract, path, types)
+        return
+    columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+    create_table(
+        spark,
+        path,
+        columns,
+        partitions,
+        "'delta.enableDeletionVectors' = 'true', "
+        f"'delta.dataSkippingStatsColumns' = '{','.join(stats_columns(contract))}', "
+        f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
+    )
+
+
+def silver_types(contract: StreamContract) -> dict[str, str]:
+    """Column names and Spark types of the silver table, in order."""
+    fields = {field.name: spark_type(field) for field in contract.fields}
+    change = CHANGE_COLUMNS if contract.is_cdc else {}
+    return {**fields, "event_date": "date", "_rescued": "string", **change, **_PROVENANCE_TYPES}
+
+
+def history_types(contract: StreamContract) -> dict[str, str]:
+    """Column names and Spark types of the history table, in order."""
+    return {**silver_types(contract), CHANGE_ID: "string", **VERSION_COLUMNS}
+
+
+def stats_columns(contract: StreamContract) -> list[str]:
+    """Columns of silver that the log has statistics on, so that readers skip files: key, event time, batch.
+
+    Never a field marked as personal: it would stand in the log as well.
+    """
+    wanted = [*contract.key, contract.event_time]
+    personal = {field.name for field in contract.fields if field.pii}
+    public = [name for name in dict.fromkeys(wanted) if name not in personal]
+    return [*(name for name in public if name not in contract.partition_by), "_batch"]
+
+
+def create_table(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
+    """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
+    if table_exists(path):
+        return
+    partitioned = f"PARTITIONED BY ({', '.join(f'`{name}`' for name in partitions)})" if partitions else ""
+    spark.sql(
+        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta {partitioned} "
+        f"TBLPROPERTIES ({properties}, {_KEEP_LOG})"
+    ).collect()
+
+
+def _require_memory(path: str) -> None:
+    """Refuse a table that forgets transaction numbers: a writer with a stale batch would be let in again."""
+    if not table_exists(path):
+        return
+    from deltalake import DeltaTable
+
+    value = DeltaTable(path, without_files=True).metadata().configuration.get(_FORGETS)
+    if value is not None:
+        raise SetupError(
+            f"Table {path} has {_FORGETS} = {value!r}.",
+            why="Delta would forget which batches were committed, and a repeated batch would be written twice.",
+            fix=f"In Spark: ALTER TABLE delta.`{path}` UNSET TBLPROPERTIES ('{_FORGETS}')",
+        )
