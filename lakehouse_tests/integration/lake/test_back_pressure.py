@@ -1,8 +1,8 @@
-"""How much of a backlog one micro-batch takes: so many rows per partition and second of waiting."""
+"""How much of a backlog one micro-batch takes, and that its partitions are read side by side."""
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,9 +10,14 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.kafka.topics import apply_topics, desired_topics
+from lakehouse.lake import bronze
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.planner import WAIT_SECONDS
 from lakehouse.settings import Settings
+from lakehouse_tests.streams import sales_on, send
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.kafka
 WAITED = 2 * WAIT_SECONDS
@@ -49,3 +54,24 @@ def test_the_longer_a_partition_waits_the_more_of_it_is_taken(
     assert limited == {1: WAIT_SECONDS, 2: WAIT_SECONDS}
     assert spans(0) == {0: 500, 1: 500, 2: WAIT_SECONDS}
     assert sum(spans(1, max_rows=90).values()) == 90, "the batch's own limit still counts"
+
+
+@pytest.mark.spark
+def test_the_partitions_of_one_batch_are_read_side_by_side(
+    settings: Settings, topic_name: Callable[[str], str], spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = sales_on(settings, topic_name("parallel"))
+    send(settings, contract.topic.name, [b"{}"] * 90)
+
+    def tasks() -> set[tuple[int, int]]:
+        with TopicReader(settings) as topics:
+            writer = BronzeWriter(contract, settings, spark, topics)
+            plan, _ = writer.plan(1000)
+            assert plan is not None
+            rows = writer.read(plan).selectExpr("spark_partition_id() AS task", "partition").distinct().collect()
+        return {(row["task"], row["partition"]) for row in rows}
+
+    assert {partition for _, partition in tasks()} == {0, 1, 2}
+    assert len({task for task, _ in tasks()}) == 1, "so few rows are one task, and one file"
+    monkeypatch.setattr(bronze, "_ROWS_PER_FILE", 10)
+    assert len(tasks()) == len({task for task, _ in tasks()}) == 3, "many rows: a task for each range"
