@@ -1,6 +1,6 @@
 """A real Kafka Connect with Debezium for tests, beside a broker and a PostgreSQL of its own.
 
-Here: starting it, the captured table's contract, reading a topic up to a marker. Not here: fixtures, stories.
+Here: starting it, the source's audit table, reading a topic up to a marker. Not here: fixtures, stories.
 """
 
 import json
@@ -11,30 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lakehouse.contracts.load import parse_contract
-from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.kafka.client import client_config
 from lakehouse.settings import Settings, load_settings
 
-CUSTOMERS = """
-type: lakehouse.components.StreamComponent
-attributes:
-  name: customers
-  description: Customers of the shop, as its database has them now.
-  topic: {name: source.public.customers, partitions: 3, retention: 7d}
-  owners: ["team:data-engineering"]
-  start: 2026-01-01
-  key: [id]
-  mode: cdc
-  fields:
-    - {name: id, type: long, description: "Number of the customer."}
-    - {name: name, type: string, description: "Full name."}
-    - {name: email, type: string, description: "E-mail address."}
-    - {name: city, type: string, nullable: true, description: "City, when known."}
-    - {name: updated_at, type: timestamp, description: "When the row last changed."}
+AUDIT = """
+create table audit (
+    change bigserial primary key, id bigint not null, name text, email text, city text, is_gone boolean not null
+);
+create function note() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'DELETE' or (tg_op = 'UPDATE' and old.id <> new.id) then
+        insert into audit (id, is_gone) values (old.id, true);
+    end if;
+    if tg_op <> 'DELETE' then
+        insert into audit (id, name, email, city, is_gone) values (new.id, new.name, new.email, new.city, false);
+    end if;
+    return null;
+end
+$$;
+create trigger noted after insert or update or delete on customers for each row execute function note();
 """
+"""The source's own account of its customers: each state that each row ever had, in order."""
 
 
 class Record(NamedTuple):
@@ -42,11 +41,6 @@ class Record(NamedTuple):
 
     key: dict[str, Any] | None
     value: dict[str, Any] | None
-
-
-def customers() -> StreamContract:
-    """The contract of the captured table."""
-    return parse_contract(CUSTOMERS, Path("customers/defs.yaml"))
 
 
 @contextmanager

@@ -2,23 +2,30 @@
 
    `lakehouse gold` passes LAKEHOUSE_DBT_SILVER, a JSON object: stream -> {version, touched}. `version` is the Delta version
    that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all;
-   `columns` what the table has at that version, `public` those of them that the contract has and that are not personal.
+   `columns` what the table has at that version, with types; `public` those of them that the contract has and that are not
+   personal; `renamed` former names with today's; `dropped` those that the contract had once.
    A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates. #}
 
 {% macro silver_plan() %}
     {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null'))) %}
 {% endmacro %}
 
-{# SQL of one silver table (or history) with these columns ({name: DuckDB type}), and with `also`; no rows while the table does
-   not exist, nulls for a column that it does not have. #}
-{% macro silver_rows(relation, columns, also=[]) %}
-    {%- set location = silver_location(relation.identifier, relation.schema) if execute else none -%}
+{# SQL of one silver table (or history) with the columns that gold knows of it, and its new fields; no rows while the table
+   does not exist, nulls for a column that it does not have. A column that a contract renamed is read by its new name. `relation`
+   is the same table as dbt's source: it is not read, it makes the lineage. #}
+{% macro silver_rows(relation, table) %}
+    {%- set columns = gold_fields(table).columns %}
+    {%- set location = silver_location(table) if execute else none -%}
     {%- if location %}
-    {%- set table = silver_table(relation.identifier, relation.schema) %}
-    {%- set held = (silver_plan() or {}).get(table, {}).get('columns') %}
+    {%- set also = new_fields(table) %}
+    {%- set pin = (silver_plan() or {}).get(table, {}) %}
+    {%- set held = pin.get('columns') %}
+    {%- set renamed = pin.get('renamed', {}) %}
     select
-        {%- for name, type in columns.items() %}
-        cast({{ name if held is none or name in held else 'null' }} as {{ type }}) as {{ name }}{{ ',' if not loop.last or also }}
+        {%- for name in columns %}
+        {%- set known = name if held is none or name in held else 'null' %}
+        {%- set value = 'coalesce(' ~ renamed[name] ~ ', ' ~ known ~ ')' if name in renamed else known %}
+        cast({{ value }} as {{ field_type(table, name) }}) as {{ name }}{{ ',' if not loop.last or also }}
         {%- endfor %}
         {%- for name in also %}
         {{ name }}{{ ',' if not loop.last }}
@@ -33,31 +40,14 @@
     {%- endif %}
 {% endmacro %}
 
-{# Fields that the contract has and these columns have not: gold takes them as they are, without an edit. Personal ones and
-   names that are taken are left out. #}
-{% macro new_fields(stream, columns, taken=[]) %}
-    {%- set public = (silver_plan() or {}).get(stream, {}).get('public', []) if execute else [] -%}
-    {%- set found = [] -%}
-    {%- for name in public if name not in columns and name not in taken -%}
-        {%- do found.append(name) -%}
-    {%- endfor -%}
-    {% do return(found) %}
-{% endmacro %}
-
-{# More columns within a select list, before another one. #}
-{% macro also(names) %}
-    {%- for name in names %}{{ name }}, {% endfor -%}
-{% endmacro %}
-
 {# Name of a table in the plan: the stream's for silver, history/<stream> for its history. #}
 {% macro silver_table(stream, layer) -%}
     {{ return(stream if layer == 'silver' else layer ~ '/' ~ stream) }}
 {%- endmacro %}
 
 {# The table function that reads one silver table, or none while the table does not exist. #}
-{% macro silver_location(stream, layer) %}
-    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/' ~ layer ~ '/' ~ stream %}
-    {% set table = silver_table(stream, layer) %}
+{% macro silver_location(table) %}
+    {% set path = env_var('LAKEHOUSE_DBT_LAKE', '../.lakehouse/lake') ~ '/' ~ ('' if '/' in table else 'silver/') ~ table %}
     {% set plan = silver_plan() %}
     {% if plan is not none %}
         {% if table not in plan %}{% do return(none) %}{% endif %}

@@ -6,11 +6,12 @@ Here: the command. Not here: the work (`lakehouse.lake.rebuild.backfill`), talki
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse.cli.console import err, print_json, print_table
+from lakehouse.cli.dates import day_option
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def backfill(
-    stream: str = typer.Argument(help="Name of the stream, or of the batch pipeline."),
-    first: str = typer.Option(..., "--from", help="First event date, YYYY-MM-DD (UTC)."),
-    last: str = typer.Option(..., "--to", help="Last event date, included."),
+    stream: Annotated[str, typer.Argument(help="Name of the stream, or of the batch pipeline.")],
+    first: Annotated[date, day_option("--from", "First event date, YYYY-MM-DD (UTC).")],
+    last: Annotated[date, day_option("--to", "Last event date, included.")],
     bronze: bool = typer.Option(False, "--bronze", help="Also compare these arrival days of bronze with the broker."),
     direct: bool = typer.Option(False, "--direct", help="Do it here, even when Dagster runs; Dagster won't know."),
     wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until Dagster has finished."),
@@ -53,7 +54,7 @@ def backfill(
         _pipeline(pipeline, first, last, direct=direct, wait=wait, dry_run=dry_run, as_json=as_json)
         return
     contract = load_stream(stream)
-    days = parse_days(first, last, start=contract.start, today=datetime.now(tz=UTC).date())
+    days = days_between(first, last, start=contract.start, today=datetime.now(tz=UTC).date())
     settings = load_settings()
     url = None if direct else find_dagster(settings)
     layers = ["bronze", "silver"] if bronze else ["silver"]
@@ -73,14 +74,14 @@ def backfill(
 
 
 def _pipeline(
-    pipeline: "PipelineContract", first: str, last: str, *, direct: bool, wait: bool, dry_run: bool, as_json: bool
+    pipeline: "PipelineContract", first: date, last: date, *, direct: bool, wait: bool, dry_run: bool, as_json: bool
 ) -> None:
     from lakehouse.cli import backfill_pipeline as work
     from lakehouse.ops.dagster_api import find_dagster
     from lakehouse.settings import load_settings
 
     now = datetime.now(tz=UTC)
-    keys = work.windows_of(pipeline, parse_days(first, last, start=pipeline.start, today=now.date()), now)
+    keys = work.windows_of(pipeline, days_between(first, last, start=pipeline.start, today=now.date()), now)
     settings = load_settings()
     url = None if direct else find_dagster(settings)
     if dry_run:
@@ -97,28 +98,19 @@ def _pipeline(
         print_table("", ["window", "rows loaded", "took"], rows)
 
 
-def parse_days(first: str, last: str, *, start: date, today: date) -> list[date]:
+def days_between(first: date, last: date, *, start: date, today: date) -> list[date]:
     """The days from first to last, both included.
 
     Raises:
-        UsageError: no date, wrong order, before the stream's start or in the future.
+        UsageError: wrong order, before the stream's start or in the future.
     """
-    ends = []
-    for name, text in (("--from", first), ("--to", last)):
-        try:
-            ends.append(date.fromisoformat(text))
-        except ValueError as error:
-            raise UsageError(
-                f"{name} {text!r} is no date.", fix="Write it as YYYY-MM-DD, for example 2026-11-01."
-            ) from error
-    begin, end = ends
-    if begin > end:
-        raise UsageError(f"--from {begin} is later than --to {end}.", fix="Swap them.")
-    if begin < start or end > today:
+    if first > last:
+        raise UsageError(f"--from {first} is later than --to {last}.", fix="Swap them.")
+    if first < start or last > today:
         raise UsageError(
-            f"{begin} to {end} is not within this stream's days.", fix=f"Choose days from {start} to {today} (UTC)."
+            f"{first} to {last} is not within this stream's days.", fix=f"Choose days from {start} to {today} (UTC)."
         )
-    return [begin + timedelta(days=offset) for offset in range((end - begin).days + 1)]
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
 def _in_dagster(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json
-from lakehouse.errors import UsageError
+from lakehouse.cli.dates import parse_day
 from lakehouse.settings import load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -18,7 +18,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def batch(
     days: Annotated[
-        list[str] | None, typer.Argument(help="Event dates (2026-01-31); without any: those that are missing or old.")
+        list[date] | None,
+        typer.Argument(
+            parser=parse_day(""), help="Event dates (2026-01-31); without any: those that are missing or old."
+        ),
     ] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
@@ -29,7 +32,7 @@ def batch(
     from lakehouse.lake.batch.daily_views import build_daily_agg, stale_days
 
     settings = load_settings()
-    wanted = [_day(text) for text in days] if days else stale_days(settings)
+    wanted = days or stale_days(settings)
     if wanted:
         with err.status(f"Computing {len(wanted)} days …"):
             report = build_daily_agg(settings, wanted)
@@ -43,10 +46,3 @@ def batch(
             f"last complete day: {report.boundary or 'none'}",
             markup=False,
         )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no date.", fix="Write it as 2026-01-31.") from error

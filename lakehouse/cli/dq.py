@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
+from lakehouse.cli.dates import day_option
 from lakehouse.errors import EXIT_UNHEALTHY, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Data quality: validate, profile, report, export.")
 
 Table = Annotated[str, typer.Argument(help="silver.sales, bronze.sales, or sales for both.")]
-Days = Annotated[list[str] | None, typer.Option("--day", help="Only this UTC day; may be given more than once.")]
+Days = Annotated[list[date] | None, day_option("--day", "Only this UTC day; may be given more than once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -44,7 +45,7 @@ def validate(table: Table, day: Days = None, as_json: AsJson = False) -> None:
     from lakehouse.settings import load_settings
 
     settings, now, run = load_settings(), datetime.now(UTC), str(uuid.uuid4())
-    days = _days(day)
+    days = day or None
     results: list[CheckResult] = []
     for layer in layers:
         err.print(f"validating {layer}.{contract.name} …", style="dim")
@@ -77,7 +78,7 @@ def profile(table: Table, day: Days = None, as_json: AsJson = False) -> None:
     from lakehouse.lake.quality.profiles import profile as look
     from lakehouse.settings import load_settings
 
-    columns = look(contract, load_settings(), _days(day))
+    columns = look(contract, load_settings(), day or None)
     if as_json:
         print_json([column.as_dict() for column in columns])
         return
@@ -172,15 +173,6 @@ def resolve(table: str) -> "tuple[StreamContract, list[Layer]]":
     if layer == "bronze":
         return contract, ["bronze"]
     return contract, ["silver"] if layer == "silver" else ["bronze", "silver"]
-
-
-def _days(texts: list[str] | None) -> list[date] | None:
-    if not texts:
-        return None
-    try:
-        return [date.fromisoformat(text) for text in texts]
-    except ValueError as error:
-        raise UsageError(f"--day {' '.join(texts)} is no date.", fix="Write 2026-01-31.") from error
 
 
 def _show(results: "list[CheckResult]") -> None:

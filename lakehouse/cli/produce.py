@@ -5,12 +5,14 @@ Here: arguments, progress, summary. Not here: events, pacing, sending (`sources`
 """
 
 import random
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.dates import moment_option
 from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_changes import customers, orders
 from lakehouse.cli.produce_check import check_sales
@@ -57,8 +59,8 @@ def sales(
     check: Annotated[bool, typer.Option("--check", help="Check broker, topic and events; send nothing.")] = False,
     bad_share: Annotated[float, typer.Option(help="Share of events broken on purpose, 0 to 1.")] = 0.0,
     duplicate_share: Annotated[float, typer.Option(help="Share of events sent twice, 0 to 1.")] = 0.0,
-    start: Annotated[str | None, typer.Option("--from", help="Sale times from this UTC time on, not now.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Sale times spread evenly up to this UTC time.")] = None,
+    start: Annotated[datetime | None, moment_option("--from", "Sale times from this UTC time on, not now.")] = None,
+    end: Annotated[datetime | None, moment_option("--to", "Sale times spread evenly up to this UTC time.")] = None,
     compat: Annotated[bool, typer.Option("--compat", help="The first system's producer settings.")] = False,
     instances: Annotated[int, typer.Option(help="Producers at once, one process each; --count is shared.", min=1)] = 1,
     form: Form = None,

@@ -14,7 +14,7 @@ from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lakehouse.sources.producer import Message
     from lakehouse.sources.shop import Shop, Table
@@ -36,77 +36,57 @@ BadShare = Annotated[float, typer.Option(help="Share of records with an unknown 
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
 
 
-def customers(
-    count: Count = 200,
-    interval: Interval = 0.0,
-    shape: ShapeOption = ShapeName.envelope,
-    seed: Seed = None,
-    bad_share: BadShare = 0.0,
-    topic: TopicName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send changes of the shop's customers: a snapshot, then creates, updates, deletes with tombstones, new keys.
-
-    Example: lakehouse produce customers --count 500 --seed 7
-    """
-    _send("customers", count, interval, shape, seed, bad_share, topic, as_json=as_json)
-
-
-def orders(
-    count: Count = 400,
-    interval: Interval = 0.0,
-    shape: ShapeOption = ShapeName.envelope,
-    seed: Seed = None,
-    bad_share: BadShare = 0.0,
-    topic: TopicName = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send changes of the shop's orders: a snapshot, then creates, updates, deletes with tombstones, new keys.
-
-    Example: lakehouse produce orders --count 1000 --seed 7 --shape flat
-    """
-    _send("orders", count, interval, shape, seed, bad_share, topic, as_json=as_json)
-
-
-def _send(
-    table: "Table",
-    count: int,
-    interval: float,
-    shape: ShapeName,
-    seed: int | None,
-    bad_share: float,
-    topic: str | None,
-    *,
-    as_json: bool,
-) -> None:
-    from lakehouse.contracts.load import load_stream
-    from lakehouse.kafka.offsets import read_topic_state
-    from lakehouse.sources.config import resolve
-    from lakehouse.sources.producer import EventSender, run, stop_on_signals
-    from lakehouse.sources.shop import Shop
-
-    if count < 1:
-        raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more.")
-    if not 0 <= bad_share <= 1:
-        raise UsageError(f"--bad-share {bad_share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
-    options = resolve(topic=topic or load_stream(table).topic.name, interval=interval)
-    read_topic_state(options.settings, options.topic)
-    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
-    shop = Shop(seed=seed, shape=shape.value, bad_share=bad_share)
-    sender = EventSender(options.settings, options.topic, options.client)
-    with stop_on_signals() as stop:
-        summary = run(
-            _of_table(shop, table),
-            sender,
-            interval=options.interval,
-            count=count,
-            stop=stop,
-            report=lambda line: err.print(line, markup=False),
-        )
-    more = {"rows": len(shop.rows(table)), "seed": seed}
-    details = f"changes of {table} · {len(shop.rows(table)):,} rows there now · seed {seed}"
-    conclude(summary, options.topic, more, details=details, as_json=as_json)
-
-
 def _of_table(shop: "Shop", table: "Table") -> "Iterator[Message]":
     return ((record.key, record.value) for record in shop if record.table == table)
+
+
+def _command(table: "Table", usual: int, example: str) -> "Callable[..., None]":
+    """The command that sends one of the shop's tables; `usual` is its --count."""
+
+    def send(
+        count: Count = usual,
+        interval: Interval = 0.0,
+        shape: ShapeOption = ShapeName.envelope,
+        seed: Seed = None,
+        bad_share: BadShare = 0.0,
+        topic: TopicName = None,
+        as_json: AsJson = False,
+    ) -> None:
+        from lakehouse.contracts.load import load_stream
+        from lakehouse.kafka.offsets import read_topic_state
+        from lakehouse.sources.config import resolve
+        from lakehouse.sources.producer import EventSender, run, stop_on_signals
+        from lakehouse.sources.shop import Shop
+
+        if count < 1:
+            raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more.")
+        if not 0 <= bad_share <= 1:
+            raise UsageError(f"--bad-share {bad_share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
+        options = resolve(topic=topic or load_stream(table).topic.name, interval=interval)
+        read_topic_state(options.settings, options.topic)
+        seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        shop = Shop(seed=seed, shape=shape.value, bad_share=bad_share)
+        sender = EventSender(options.settings, options.topic, options.client)
+        with stop_on_signals() as stop:
+            summary = run(
+                _of_table(shop, table),
+                sender,
+                interval=options.interval,
+                count=count,
+                stop=stop,
+                report=lambda line: err.print(line, markup=False),
+            )
+        more = {"rows": len(shop.rows(table)), "seed": seed}
+        details = f"changes of {table} · {len(shop.rows(table)):,} rows there now · seed {seed}"
+        conclude(summary, options.topic, more, details=details, as_json=as_json)
+
+    send.__name__ = table
+    send.__doc__ = (
+        f"Send changes of the shop's {table}: a snapshot, then creates, updates, deletes with tombstones, new keys.\n\n"
+        f"Example: {example}"
+    )
+    return send
+
+
+customers = _command("customers", 200, "lakehouse produce customers --count 500 --seed 7")
+orders = _command("orders", 400, "lakehouse produce orders --count 1000 --seed 7 --shape flat")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.dates import day_option
 from lakehouse.errors import EXIT_INTERRUPTED, UsageError
 
 
@@ -22,7 +23,7 @@ def db(
     updated: Annotated[str, typer.Option(help="Column with the time of a row's last change.")] = "updated_at",
     overlap: Annotated[str, typer.Option(help="A new run begins so long before the last one ended.")] = "5m",
     page: Annotated[int, typer.Option(min=1, help="Rows that are sent, acknowledged and noted together.")] = 5_000,
-    day: Annotated[str | None, typer.Option("--date", help="Send the rows of this day (UTC) instead.")] = None,
+    day: Annotated[date | None, day_option("--date", "Send the rows of this day (UTC) instead.")] = None,
     day_column: Annotated[str, typer.Option("--date-column", help="Column that --date is about.")] = "created_at",
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, with all rows.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
@@ -47,11 +48,11 @@ def db(
             updated=updated,
             overlap=parse_duration(overlap),
             page=page,
-            day=date.fromisoformat(day) if day else None,
+            day=day,
             day_column=day_column,
         )
     except ValueError as error:
-        raise UsageError(str(error).capitalize() + ".", fix="Write --date 2026-01-31 and --overlap 5m.") from error
+        raise UsageError(str(error).capitalize() + ".", fix="Write --overlap 5m.") from error
     with stop_on_signals() as stop:
         summary = extract(contract, load_settings(), wanted, stop=stop, report=_report, restart=restart)
     if summary.without_time:

@@ -5,10 +5,12 @@ Here: arguments and summary of this one command. Not here: readings (`sources.de
 """
 
 import random
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from lakehouse.cli.dates import moment_option
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
 from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import UsageError
@@ -24,8 +26,8 @@ def devices(
     config: Config = None,
     section: Section = "local",
     seed: Annotated[int | None, typer.Option(help="The same seed sends the same readings.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Times from this UTC time on, not now.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Times spread evenly up to this UTC time.")] = None,
+    start: Annotated[datetime | None, moment_option("--from", "Times from this UTC time on, not now.")] = None,
+    end: Annotated[datetime | None, moment_option("--to", "Times spread evenly up to this UTC time.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send temperature, humidity, power and battery of simulated devices to the stream system_metrics, keyed by device.

@@ -7,12 +7,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.cli.console import err
+from lakehouse.cli.dates import moment_option
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
 from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import LakehouseError, UsageError
@@ -39,8 +41,10 @@ def market(
     ] = None,
     burst: Annotated[bool, typer.Option("--burst", help="As fast as the broker takes them.")] = False,
     seed: Annotated[int | None, typer.Option(help="The simulator's; the same seed sends the same prices.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Simulated times from this UTC time on, not now.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Simulated times spread evenly up to this UTC time.")] = None,
+    start: Annotated[
+        datetime | None, moment_option("--from", "Simulated times from this UTC time on, not now.")
+    ] = None,
+    end: Annotated[datetime | None, moment_option("--to", "Simulated times spread evenly up to this UTC time.")] = None,
     config: Config = None,
     section: Section = "local",
     as_json: AsJson = False,

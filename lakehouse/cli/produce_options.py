@@ -22,11 +22,11 @@ Section = Annotated[str, typer.Option("--profile", help="Section of the --config
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
 
 
-def clock(start: str | None, end: str | None, count: int | None) -> "dict[str, Now]":
+def clock(start: datetime | None, end: datetime | None, count: int | None) -> "dict[str, Now]":
     """What --from, --to and --count say about a generator's times: nothing, or its argument `now`.
 
     Raises:
-        UsageError: when they are no times, or do not fit together.
+        UsageError: when they do not fit together.
     """
     if start is None and end is None:
         return {}
@@ -34,19 +34,9 @@ def clock(start: str | None, end: str | None, count: int | None) -> "dict[str, N
 
     if start is None:
         raise UsageError("--to needs --from.")
-    first = _moment("--from", start)
-    last = _moment("--to", end) if end else datetime.now(UTC)
-    return {"now": spread_over(first, last, count or 0)}
+    return {"now": spread_over(start, end or datetime.now(UTC), count or 0)}
 
 
 def one_line(text: str) -> None:
     """A line of progress."""
     err.print(text, markup=False, soft_wrap=True)
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r} is no time.", fix="Write 2026-01-31 or 2026-01-31T10:30:00Z.") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

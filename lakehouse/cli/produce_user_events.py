@@ -5,11 +5,13 @@ Here: arguments and summary of this one command. Not here: events (`sources.user
 """
 
 import random
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from lakehouse.cli.console import err
+from lakehouse.cli.dates import moment_option
 from lakehouse.cli.produce_summary import conclude
 from lakehouse.errors import UsageError
 
@@ -26,8 +28,8 @@ def user_events(
     late_share: Annotated[float, typer.Option(help="Share of events that come late, 0 to 1.")] = 0.02,
     duplicate_share: Annotated[float, typer.Option(help="Share of events sent twice, 0 to 1.")] = 0.01,
     bad_share: Annotated[float, typer.Option(help="Share of events broken on purpose, 0 to 1.")] = 0.0,
-    start: Annotated[str | None, typer.Option("--from", help="Event times from this UTC time on, not now.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Event times spread evenly up to this UTC time.")] = None,
+    start: Annotated[datetime | None, moment_option("--from", "Event times from this UTC time on, not now.")] = None,
+    end: Annotated[datetime | None, moment_option("--to", "Event times spread evenly up to this UTC time.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
 ) -> None:
     """Send simulated user events, keyed by user: sessions of views, clicks and purchases.

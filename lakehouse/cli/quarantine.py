@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
-from lakehouse.errors import UsageError
+from lakehouse.cli.dates import day_option
 
 if TYPE_CHECKING:
     from lakehouse.lake.rejects.browse import RejectedRecord
@@ -29,7 +29,7 @@ Reason = Annotated[str | None, typer.Option(help="Only records with this reason 
 def list_command(
     stream: Stream,
     reason: Reason = None,
-    day: Annotated[str | None, typer.Option(help="Only records that arrived on this day, YYYY-MM-DD (UTC).")] = None,
+    day: Annotated[date | None, day_option("--day", "Only records that arrived on this day, YYYY-MM-DD (UTC).")] = None,
     limit: Annotated[int, typer.Option(help="Records to show, newest first.", min=1)] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Also those that were discarded.")] = False,
     as_json: AsJson = False,
@@ -43,9 +43,9 @@ def list_command(
     from lakehouse.lake.rejects.browse import list_records
     from lakehouse.settings import load_settings
 
-    contract, arrived = load_stream(stream), _day(day)
+    contract = load_stream(stream)
     listing = list_records(
-        contract, LakePaths.of(load_settings()), reason=reason, day=arrived, limit=limit, with_discarded=all_
+        contract, LakePaths.of(load_settings()), reason=reason, day=day, limit=limit, with_discarded=all_
     )
     if as_json:
         counts = {"total": listing.total, "hidden": listing.hidden, "by_reason": listing.by_reason}
@@ -151,15 +151,6 @@ def discard(
         return
     before = f", {len(done.before):,} were already" if done.before else ""
     typer.echo(f"{stream}: {len(done.now):,} discarded{before}")
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--day {text!r} is no date.", fix="Write it as YYYY-MM-DD, for example 2026-11-01."
-        ) from error
 
 
 def _row(record: "RejectedRecord") -> dict[str, Any]:

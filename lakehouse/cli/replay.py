@@ -3,10 +3,12 @@
 import dataclasses
 import sys
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
 from lakehouse.cli.console import err, print_json
+from lakehouse.cli.dates import moment_option
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import UsageError
 from lakehouse.settings import load_settings
@@ -17,9 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def replay(
     stream: str = typer.Argument(help="Name of the stream."),
-    since: str = typer.Option(
-        None, "--from", help="First event date or time to rebuild (UTC); everything when absent."
-    ),
+    since: Annotated[
+        datetime | None, moment_option("--from", "First event date or time to rebuild (UTC); everything when absent.")
+    ] = None,
     abort: bool = typer.Option(False, "--abort", help="Give an unfinished replay up; live tables are untouched."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
@@ -39,11 +41,12 @@ def replay(
         was_there = kappa.abort(contract, settings)
         typer.echo(f"{stream}: {'the unfinished replay is gone' if was_there else 'there is no unfinished replay'}.")
         return
-    first = None if since is None else parse_time(since)
-    dates = "all event dates" if first is None else f"event dates from {first.date()} on"
+    if since is not None and since > datetime.now(UTC):
+        raise UsageError(f"--from {since:%Y-%m-%d %H:%M} UTC is in the future.", fix="Give a time that has passed.")
+    dates = "all event dates" if since is None else f"event dates from {since.date()} on"
     err.print(f"{stream}: {dates} of silver, and the rejects of the same batches, will be replaced.", soft_wrap=True)
     _require_yes(yes)
-    report = kappa.replay(contract, settings, first, say=lambda text: err.print(f"{text} …", style="dim"))
+    report = kappa.replay(contract, settings, since, say=lambda text: err.print(f"{text} …", style="dim"))
     if as_json:
         print_json(dataclasses.asdict(report))
         return
@@ -52,24 +55,6 @@ def replay(
         f"silver version {report.version} (before: {report.version_before}), {report.seconds:.1f} s"
     )
     err.print(f"Next: lakehouse verify {stream} && lakehouse gold build", markup=False)
-
-
-def parse_time(text: str) -> datetime:
-    """A date or time, UTC unless it names a zone.
-
-    Raises:
-        UsageError: it is none, or in the future.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--from {text!r} is no date or time.", fix="Write it as 2026-11-01 or 2026-11-01T06:00."
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment > datetime.now(UTC):
-        raise UsageError(f"--from {text} is in the future.", fix="Give a time that has passed.")
-    return moment
 
 
 def _require_yes(yes: bool) -> None:

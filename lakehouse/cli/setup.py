@@ -8,7 +8,7 @@ import typer
 from lakehouse.cli.console import err
 
 if TYPE_CHECKING:
-    from lakehouse.engine.embedded.stack import Report
+    from lakehouse.engine.embedded.preparation import Report
     from lakehouse.settings import Settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -40,14 +40,14 @@ def prepare(settings: "Settings", report: "Report") -> int:
     Raises:
         SetupError: a step failed; the message says what to do.
     """
-    from lakehouse.engine.embedded import duck, stack
+    from lakehouse.engine.embedded import duck
     from lakehouse.engine.embedded.java import find_java
     from lakehouse.engine.embedded.manifest import build_manifest
-    from lakehouse.engine.embedded.stack import Progress
+    from lakehouse.engine.embedded.preparation import Progress, check_folder, fetch_jars
 
-    stack.check_folder(settings.home)
+    check_folder(settings.home)
     find_java(settings)
-    count = int(stack.fetch_jars(settings, report) > 0)
+    count = int(fetch_jars(settings, report) > 0)
     for name, step in (("DuckDB extensions", duck.install), ("dbt manifest", lambda: build_manifest(settings))):
         began = time.monotonic()
         report(Progress(name, "working"))

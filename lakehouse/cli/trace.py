@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from lakehouse.cli.console import err, print_json
+from lakehouse.cli.dates import day_option
 from lakehouse.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def trace(
     subject: Annotated[str, typer.Argument(metavar="STREAM", help="Stream or topic; also TOPIC:PARTITION:OFFSET.")],
     place: Annotated[str | None, typer.Argument(metavar="PARTITION:OFFSET", help="The record's place.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="Business key; once per key field.")] = None,
-    day: Annotated[str | None, typer.Option(help="With --key: the event date, YYYY-MM-DD; reads less.")] = None,
+    day: Annotated[date | None, day_option("--day", "With --key: the event date, YYYY-MM-DD; reads less.")] = None,
     gold: Annotated[str | None, typer.Option(help="A mart: which records are behind its rows?")] = None,
     where: Annotated[str, typer.Option(help="With --gold: which rows, as DuckDB SQL.")] = "true",
     limit: Annotated[int, typer.Option(help="With --gold: list so many records.", min=1, max=10_000)] = 20,
@@ -65,7 +66,6 @@ def trace(
             f"The key of stream {contract.name} is {', '.join(contract.key)}; {len(key)} values were given.",
             fix="Give --key once per field, in this order.",
         )
-    when = _day(day) if day is not None else None
     settings = load_settings()
     from lakehouse.cli import trace_view
     from lakehouse.lake.traces import trace as work
@@ -76,7 +76,7 @@ def trace(
         elif found is not None:
             answer = work.trace_record(contract, settings, found.partition, found.offset, show_pii=show_pii)
         else:
-            answer = work.trace_key(contract, settings, key or [], when, show_pii=show_pii)
+            answer = work.trace_key(contract, settings, key or [], day, show_pii=show_pii)
     if as_json:
         print_json(dataclasses.asdict(cells if gold is not None else answer))
     elif gold is not None:
@@ -115,12 +115,3 @@ def resolve(name: str, streams: "Mapping[str, StreamContract]") -> "StreamContra
         return found
     hint = nearest(name, [*streams, *by_topic], f"Known streams: {', '.join(streams) or 'none'}.")
     raise UsageError(f"There is no stream or topic {name!r}.", fix=hint)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--day {text!r} is no date.", fix="Write it as YYYY-MM-DD, for example 2026-11-01."
-        ) from error

@@ -9,8 +9,8 @@ from lakehouse.cli.console import err, print_json, print_table
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
+    from lakehouse.engine.embedded.preparation import Progress
     from lakehouse.engine.embedded.service import ServiceStatus
-    from lakehouse.engine.embedded.stack import Progress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

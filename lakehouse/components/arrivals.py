@@ -71,6 +71,9 @@ def build_arrivals_sensor(contract: StreamContract, job_name: str) -> dg.SensorD
         except (BrokerUnreachableError, TopicMissingError) as error:
             # Nothing is lost by waiting; the next tick asks again.
             return dg.SkipReason(error.one_line())
+        if not is_work(backlog):
+            # Most ticks end here: past runs, which cost as much to ask for as the backlog, say nothing more.
+            return _nothing_new(contract, backlog)
         runs = _past_runs(context.instance, contract)
         return decide(contract, backlog, runs, now=datetime.now(tz=UTC))
 
@@ -84,10 +87,8 @@ def decide(
     live = next((run for run in runs if run.is_live), None)
     if live is not None:
         return dg.SkipReason(f"Run {live.run_id[:8]} is on it; {backlog.total} rows wait on the broker.")
-    if backlog.total == 0 and not silver_is_behind(backlog):
-        return dg.SkipReason(
-            f"Nothing new on {contract.topic.name}; bronze and silver stand at batch {backlog.last_batch}."
-        )
+    if not is_work(backlog):
+        return _nothing_new(contract, backlog)
     day = backlog.days[0][0] if backlog.days else now.date()
     if day < contract.start:
         return dg.SkipReason(
@@ -102,9 +103,15 @@ def decide(
     return _request(contract, here, day, attempt=attempts[0].attempt + 1 if attempts else 1)
 
 
-def silver_is_behind(backlog: "Backlog") -> bool:
-    """True when bronze holds batches that silver has not taken."""
-    return backlog.silver_batch < backlog.last_batch
+def is_work(backlog: "Backlog") -> bool:
+    """True when the broker has records for bronze, or bronze batches for silver."""
+    return backlog.total > 0 or backlog.silver_batch < backlog.last_batch
+
+
+def _nothing_new(contract: StreamContract, backlog: "Backlog") -> dg.SkipReason:
+    return dg.SkipReason(
+        f"Nothing new on {contract.topic.name}; bronze and silver stand at batch {backlog.last_batch}."
+    )
 
 
 def position(contract: StreamContract, backlog: "Backlog") -> str:

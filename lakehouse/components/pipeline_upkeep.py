@@ -1,4 +1,4 @@
-"""Keeping the runs of batch pipelines in order: how many may work at once, and runs whose process is gone.
+"""Keeping runs in order: how many of a batch pipeline may work at once, and runs whose process is gone.
 
 Dagster keeps the limits of pools in its database, not in a file, and its launcher does not look after its runs: one
 that vanished with the machine would hold its place for hours. Here: both, in one sensor. Not here: starting runs.
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from lakehouse.components.pipeline_assets import PIPELINE_TAG
 from lakehouse.components.workers import WORKER_TAG, is_lost
 
 UPKEEP_SECONDS = 15
@@ -45,9 +44,12 @@ def apply_limits(instance: dg.DagsterInstance, limits: Mapping[str, int]) -> lis
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Fail the started runs of pipelines whose process is certainly gone; Dagster's own retries take them up again."""
+    """Fail the started runs whose process is certainly gone, so that they hold no pool.
+
+    Dagster's own retries take those of pipelines up again, the arrivals sensor the drains.
+    """
     started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    lost = [run for run in started if PIPELINE_TAG in run.tags and is_lost(run.tags.get(WORKER_TAG, ""))]
+    lost = [run for run in started if is_lost(run.tags.get(WORKER_TAG, ""))]
     for run in lost:
         instance.report_run_failed(run, "The process of this run is gone: it was killed, or the machine went down.")
     return [run.run_id for run in lost]

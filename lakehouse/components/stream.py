@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from lakehouse.components.arrivals import build_arrivals_sensor
-from lakehouse.components.checks import RUNWAY, build_bronze_checks, build_silver_checks
+from lakehouse.components.checks import build_bronze_checks, build_silver_checks
 from lakehouse.components.maintenance import build_maintenance_schedule
 from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
 from lakehouse.components.sinks import build_sinks
@@ -18,7 +18,6 @@ from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
     STREAM_TAG,
-    bronze_key,
     build_tables,
     silver_key,
     table_keys,
@@ -80,26 +79,7 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
             *dg.build_column_schema_change_checks(assets=[silver_key(contract)]),
         ],
         jobs=[job],
-        schedules=[_runway_schedule(contract), build_maintenance_schedule(contract)],
+        schedules=[build_maintenance_schedule(contract)],
         sensors=[build_arrivals_sensor(contract, name)],
     )
     return dg.Definitions.merge(own, build_sinks(contract))
-
-
-def _runway_schedule(contract: StreamContract) -> dg.ScheduleDefinition:
-    """Asks hourly when unread records expire: a stream whose drains fail, or are switched off, has to warn as well."""
-    job = dg.define_asset_job(
-        name=f"watch_{contract.name}",
-        selection=dg.AssetSelection.checks(dg.AssetCheckKey(bronze_key(contract), RUNWAY)),
-        description=f"Warns before the broker deletes records of {contract.topic.name} that nobody has read.",
-        executor_def=dg.in_process_executor,
-        tags={STREAM_TAG: contract.name},
-    )
-    return dg.ScheduleDefinition(
-        name=f"{contract.name}_runway",
-        job=job,
-        cron_schedule="17 * * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Every hour: in how long does retention delete the oldest unread record of {contract.topic.name}?",
-    )

@@ -21,6 +21,7 @@ from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.guards.identity import require_lake
+from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.damage import require_sound
@@ -33,6 +34,7 @@ from lakehouse.settings import Settings
 
 _POLL_SECONDS = 0.05
 _FLUSH_SECONDS = 10.0
+_LOCK_SECONDS = 900.0
 
 
 def drain(
@@ -96,7 +98,8 @@ class _Drain:
                 name, paths = self._contract.name, self._paths
                 warnings = look_at_registry(self._contract, self._settings, paths)
                 with settled(self._settings, paths.bronze(name), paths.silver(name), paths.quarantine(name)):
-                    ensure_tables(spark, self._contract, paths)
+                    with exclusive(silver_lock(self._settings, name), _LOCK_SECONDS):
+                        ensure_tables(spark, self._contract, paths)
                     read_rows_anew(spark, self._contract, self._settings, paths)
                 silver.start()
                 writer = BronzeWriter(self._contract, self._settings, spark, topics)

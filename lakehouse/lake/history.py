@@ -115,7 +115,11 @@ def _statement(contract: StreamContract, path: str) -> str:
     same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in (*contract.key, CHANGE_ID))
     columns = history_columns(contract)
     before, after = (f"struct({', '.join(f'{side}.`{name}`' for name in columns)})" for side in ("t", "s"))
+    # Named one by one: the table keeps columns that the contract has dropped.
+    updated = ", ".join(f"`{name}` = s.`{name}`" for name in columns)
+    names, values = (", ".join(f"{side}`{name}`" for name in columns) for side in ("", "s."))
     return (
-        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {same} "
-        f"WHEN MATCHED AND NOT ({before} <=> {after}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+        f"MERGE INTO delta.`{path}` t USING {_SOURCE} s ON {same} "  # noqa: S608 - our own path and names
+        f"WHEN MATCHED AND NOT ({before} <=> {after}) THEN UPDATE SET {updated} "
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
     )

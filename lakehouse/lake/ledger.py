@@ -7,7 +7,7 @@ import base64
 import json
 import string
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +119,12 @@ def last_commit_of(path: str, kind: str) -> Commit | None:
 
 def plans(path: str) -> Iterator[tuple[Plan, Commit]]:
     """The committed bronze batches, newest first, as far back as the log is kept."""
-    for commit in commits(path):
+    yield from plans_in(commits(path))
+
+
+def plans_in(read: Iterable[Commit]) -> Iterator[tuple[Plan, Commit]]:
+    """The bronze batches among commits that are read already, in their order."""
+    for commit in read:
         if commit.metadata.get("kind") == "bronze":
             yield Plan.from_metadata(commit.metadata), commit
 
@@ -127,11 +132,6 @@ def plans(path: str) -> Iterator[tuple[Plan, Commit]]:
 def last_plan(path: str) -> tuple[Plan, Commit] | None:
     """The bronze batch committed last, with its commit; None when nothing was ever ingested."""
     return next(plans(path), None)
-
-
-def recorded_gaps(path: str) -> int:
-    """Offsets that bronze lacks because somebody accepted their loss."""
-    return sum(plan.gap.offsets for plan, _ in plans(path) if plan.gap)
 
 
 def merged_through(silver_path: str) -> int:

@@ -14,8 +14,9 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.gold.builds import gold_path
 from lakehouse.lake.guards.identity import read_lake_id
-from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, recorded_gaps
+from lakehouse.lake.ledger import Commit, current_version, last_commit_of, plans_in
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.bronze import prove_bronze
 from lakehouse.lake.proofs.damage import look_at_stream
 from lakehouse.lake.proofs.finding import Finding
@@ -102,12 +103,13 @@ def verify(
         with TopicReader(settings) as topics, spark_errors():
             for contract in streams:
                 on_progress(contract.name)
-                damage = look_at_stream(contract.name, paths)
-                if damage:
+                look = look_at_stream(contract.name, paths)
+                if look.damage:
                     # No count means anything while files are missing; Spark could not even read them.
-                    findings += [Finding(contract.name, "storage", str(found)) for found in damage]
+                    findings += [Finding(contract.name, "storage", str(damage)) for damage in look.damage]
                     continue
-                proof, found = _prove(spark, contract, settings, paths, topics)
+                history = list(plans_in(look.commits))
+                proof, found = _prove(spark, contract, settings, paths, history, topics)
                 proofs.append(proof)
                 findings += found
     finally:
@@ -116,24 +118,28 @@ def verify(
 
 
 def _prove(
-    spark: "SparkSession", contract: StreamContract, settings: Settings, paths: LakePaths, topics: TopicReader
+    spark: "SparkSession",
+    contract: StreamContract,
+    settings: Settings,
+    paths: LakePaths,
+    history: list[tuple[Plan, Commit]],
+    topics: TopicReader,
 ) -> tuple[StreamProof, list[Finding]]:
     state = topics.state(contract.topic.name)
-    path = paths.bronze(contract.name)
-    known = last_plan(path)
-    if known is None:
+    if not history:
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
-    gone = deleted(path)
-    bronze = spark.read.format("delta").load(path)
+    last = history[-1][0]
+    gone = deleted(paths.bronze(contract.name))
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name))
     if gone is not None:
         # A run that was killed has noted what it did not delete yet.
         bronze = bronze.where(f"arrival_date >= DATE'{gone.before}'")
-    findings = prove_bronze(bronze, contract, settings, path, state, gone.before if gone else None)
-    waiting = sum(max(0, end - known[0].end.get(p, 0)) for p, end in state.end.items())
+    findings = prove_bronze(bronze, contract, settings, history, state, gone.before if gone else None)
+    waiting = sum(max(0, end - last.end.get(p, 0)) for p, end in state.end.items())
     merged = last_commit_of(paths.silver(contract.name), "silver")
     through = -1 if merged is None else int(merged.metadata["through"])
-    unmerged = bronze.where(f"batch > {through}").count() if through < known[0].batch else 0
+    unmerged = bronze.where(f"batch > {through}").count() if through < last.batch else 0
     version = current_version(paths.silver(contract.name))
     if version is None:
         raise LogDamagedError(
@@ -154,7 +160,7 @@ def _prove(
         repeats=silver.repeats,
         gold_version=gold.silver_version,
         silver_version=version,
-        gaps=recorded_gaps(path),
+        gaps=sum(plan.gap.offsets for plan, _ in history if plan.gap),
         expired=gone.total if gone else 0,
         closed=silver.closed_rows,
         unproved=silver.unproved_rows,

@@ -87,7 +87,8 @@ def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, t
         more = some_records(50, 20)
         send(settings, contract.topic.name, more)
         drain(contract, settings, budget_seconds=240, idle_seconds=0)
-        asleep.merge(stale)
+        with pytest.raises(BatchConflictError, match="merged by another writer"):
+            asleep.merge(stale)
     finally:
         spark.stop()
     assert_whole(contract, settings, len(values) + len(more))

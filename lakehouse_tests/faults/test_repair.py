@@ -91,7 +91,7 @@ def test_damaged_ends_of_each_table_are_mended(settings: Settings, topic_name: T
     (Path(bronze) / "_delta_log" / f"{2:020d}.json").unlink()
     with pytest.raises(LogDamagedError, match=r"commit missing: version 2.*backup"):
         repair(contract, settings)
-    assert [damage.kind for damage in look_at_stream(contract.name, paths)] == ["commit missing"]
+    assert [damage.kind for damage in look_at_stream(contract.name, paths).damage] == ["commit missing"]
 
 
 def test_what_the_broker_no_longer_has_is_listed(settings: Settings, topic_name: Topic) -> None:

@@ -18,6 +18,7 @@ from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
 from lakehouse.defs.gold.automation import gold_condition
 from lakehouse.errors import SetupError
+from lakehouse.lake.gold.build_record import published_columns
 from lakehouse.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -80,14 +81,35 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
                 dbt_executable=str(Path(sys.executable).with_name("dbt")),
             )
             command = dbt.cli(build.arguments, context=context, target_path=build.state / f"run-{context.run_id[:8]}")
-            yield from command.stream()
-            # A failed model or test has raised by now: nothing half right is published.
+            built: list[dg.Output[Any]] = []
+            for event in command.stream():
+                if isinstance(event, dg.Output):
+                    built.append(event)
+                else:
+                    yield event
+            # A failed model or test has raised by now: nothing half right is published, or called materialised.
             path = build.publish(str(command.get_artifact("run_results.json")["metadata"]["invocation_id"]))
             context.log.info("Published %s (%s build).", path, build.plan.mode)
+            held = published_columns(path)
+            for output in built:
+                yield with_schema(output, command.manifest, held)
 
     decorate = dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=translator, pool=POOL)
     assets: dg.AssetsDefinition = decorate(gold)
     return assets
+
+
+def with_schema(
+    output: "dg.Output[Any]", manifest: Mapping[str, Any], held: Mapping[str, Mapping[str, str]]
+) -> "dg.Output[Any]":
+    """A model's output with the columns that its table has in the published file, described as the project does."""
+    node = manifest["nodes"][output.metadata["unique_id"].value]
+    types = held.get(node["name"])
+    if types is None:
+        return output
+    said = {name: column.get("description") or None for name, column in node["columns"].items()}
+    columns = [dg.TableColumn(name, kind, description=said.get(name)) for name, kind in types.items()]
+    return output.with_metadata({**output.metadata, "dagster/column_schema": dg.TableSchema(columns=columns)})
 
 
 @contextmanager

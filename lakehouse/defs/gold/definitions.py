@@ -22,11 +22,14 @@ def watched_tables() -> list[dg.AssetKey]:
 def gold() -> dg.Definitions:
     """Gold's definitions; loading fails with the fix when dbt's manifest is missing."""
     from lakehouse.defs.gold.assets import build_gold_assets, require_manifest
+    from lakehouse.defs.gold.schema_checks import build_schema_checks, gold_tables
 
     assets = build_gold_assets(watched_tables(), require_manifest())
+    checks = build_schema_checks(gold_tables(require_manifest()))
     selection = dg.AssetSelection.assets(assets)
     return dg.Definitions(
         assets=[assets],
+        asset_checks=[checks],
         jobs=[
             dg.define_asset_job(
                 "build_gold",

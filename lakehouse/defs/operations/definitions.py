@@ -5,6 +5,7 @@ import dagster as dg
 from lakehouse.components.exports import build_export_defs
 from lakehouse.components.maintenance import build_events_maintenance_schedule
 from lakehouse.components.monitoring import build_monitoring_defs
+from lakehouse.components.runway import build_runway_schedule
 from lakehouse.contracts.load import load_streams
 
 _EXPORTED = ("sales_daily", "retail_daily")
@@ -12,9 +13,10 @@ _EXPORTED = ("sales_daily", "retail_daily")
 
 @dg.definitions
 def operations() -> dg.Definitions:
-    """The nightly maintenance of the table of facts, monitoring with its alerts, and the daily export."""
+    """Maintenance of the facts, the watch over unread records, monitoring with its alerts, and the daily export."""
+    contracts = load_streams()
     return dg.Definitions.merge(
-        dg.Definitions(schedules=[build_events_maintenance_schedule()]),
-        build_monitoring_defs(load_streams()),
+        dg.Definitions(schedules=[build_events_maintenance_schedule(), build_runway_schedule(contracts.values())]),
+        build_monitoring_defs(contracts),
         build_export_defs([dg.AssetKey(["gold", name]) for name in _EXPORTED]),
     )

@@ -18,7 +18,8 @@ import psutil
 from lakehouse.engine.embedded import jars, ports, spark
 from lakehouse.engine.embedded.duck import EXTENSIONS
 from lakehouse.engine.embedded.java import find_java
-from lakehouse.engine.embedded.stack import MIN_FREE_BYTES, check_folder, status
+from lakehouse.engine.embedded.preparation import MIN_FREE_BYTES, check_folder
+from lakehouse.engine.embedded.stack import status
 from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import PROJECT_ROOT, Settings

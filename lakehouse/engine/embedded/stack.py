@@ -1,39 +1,33 @@
 """Start, stop and describe the embedded stack: the one door for commands, tests and benchmarks.
 
-Here: what must be true before a start, the plan, waiting until each service answers a real request.
-Not here: keeping processes alive (supervisor), the services' own settings (kafka, spark, dagster_ui).
+Here: bringing the plan's services up and waiting until each answers a real request. Not here: what must be there
+before (`preparation`), the plan (`planning`), keeping processes alive (`supervisor`).
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 
 from lakehouse.engine.embedded import (
     connect,
-    connect_jars,
     dagster_ui,
-    jars,
     kafka,
-    ports,
     postgres,
     processes,
     registry,
     spark,
 )
-from lakehouse.engine.embedded.java import find_java
+from lakehouse.engine.embedded.planning import plan_services
+from lakehouse.engine.embedded.preparation import Progress, Report, check_folder
 from lakehouse.engine.embedded.readiness import is_healthy, last_words
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
 from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.errors import SetupError
 from lakehouse.settings import Settings
 
-MIN_FREE_BYTES = 1024**3
 READY_SECONDS = {
     kafka.NAME: 90.0,
     spark.NAME: 180.0,
@@ -47,26 +41,6 @@ QUICK_ANSWER_SECONDS = 8.0
 SUPERVISOR_START_SECONDS = 60.0
 SUPERVISOR_STOP_SECONDS = 90.0
 TRIES_BEFORE_GIVING_UP = 2
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One step of a start, for people.
-
-    Attributes:
-        step: What it is about: packages, a service's title, …
-        state: working, done or note.
-        detail: One short sentence.
-        share: 0 to 1 where it is known, else None.
-    """
-
-    step: str
-    state: str
-    detail: str = ""
-    share: float | None = None
-
-
-Report = Callable[[Progress], None]
 
 
 def start(
@@ -109,7 +83,7 @@ def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Rep
     if supervisor is None:
         _clear_unhealthy(settings, files, report)
     running = files.read_plan() if supervisor is not None or files.recorded() else []
-    specs = _plan(settings, files, wanted, running, report)
+    specs = plan_services(settings, files, wanted, running, report)
     added = {spec.name for spec in specs} - {spec.name for spec in running}
     files.write_plan(specs, owner_pid)
     if supervisor is None:
@@ -170,108 +144,6 @@ def status(settings: Settings) -> list[ServiceStatus]:
             )
         )
     return found
-
-
-def check_folder(home: Path) -> None:
-    """The state folder must be writable and have room.
-
-    Raises:
-        SetupError: it is not, or has less than 1 GB free.
-    """
-    try:
-        for folder in (home, home / "logs", home / "run"):
-            folder.mkdir(parents=True, exist_ok=True)
-        probe = home / "run" / f".probe-{os.getpid()}"
-        probe.write_text("", encoding="utf-8")
-        probe.unlink()
-    except OSError as error:
-        raise SetupError(
-            f"The state folder {home} cannot be written: {error.strerror}.",
-            fix="Set LAKEHOUSE_HOME to a folder that you may write.",
-        ) from error
-    free = shutil.disk_usage(home).free
-    if free < MIN_FREE_BYTES:
-        raise SetupError(
-            f"Only {free / 1e6:,.0f} MB are free where {home} lies.",
-            why=f"The broker and Spark need at least {MIN_FREE_BYTES / 1e6:,.0f} MB.",
-            fix="Free some space, or set LAKEHOUSE_HOME to a folder on another disk.",
-        )
-
-
-def _plan(
-    settings: Settings, files: StackFiles, wanted: list[str], running: list[ServiceSpec], report: Report
-) -> list[ServiceSpec]:
-    """The running services as they are, and new ones for what is wanted besides."""
-    specs = {spec.name: spec for spec in running}
-    taken = {spec.port for spec in running}
-
-    def port_for(title: str, preferred: int, variable: str) -> int:
-        port = ports.choose(preferred, taken)
-        taken.add(port)
-        if port != preferred:
-            holder = ports.holder(preferred)
-            report(Progress(title, "note", f"port {preferred} is held by {holder}; using {port} ({variable} moves it)"))
-        return port
-
-    jvm = {kafka.NAME, spark.NAME} & set(wanted) - set(specs)
-    if jvm:
-        java = find_java(settings)
-        fetch_jars(settings, report)
-    if kafka.NAME in jvm:
-        port = port_for(kafka.TITLE, settings.kafka_port, "LAKEHOUSE_KAFKA_PORT")
-        controller = ports.any_free(taken)
-        taken.add(controller)
-        specs[kafka.NAME] = kafka.prepare(settings, java, port, controller)
-    if spark.NAME in jvm:
-        port = port_for(spark.TITLE, settings.spark_port, "LAKEHOUSE_SPARK_PORT")
-        specs[spark.NAME] = spark.prepare(settings, java, port)
-    if postgres.NAME in wanted and postgres.NAME not in specs:
-        port = port_for(postgres.TITLE, settings.postgres_port, "PGPORT")
-        specs[postgres.NAME] = postgres.prepare(settings, port)
-    if connect.NAME in wanted and connect.NAME not in specs:
-        java = find_java(settings)
-        fetch_jars(settings, report, connect_jars.LOCK_FILE)
-        brokers = specs[kafka.NAME].url if kafka.NAME in specs else settings.kafka_bootstrap_servers
-        port = ports.any_free(taken)
-        specs[connect.NAME] = connect.prepare(settings, java, port, brokers, postgres.cdc_password(settings))
-        taken.add(port)
-    if registry.NAME in wanted and registry.NAME not in specs:
-        fetch_registry(settings, report)
-        port = ports.choose(registry.PREFERRED_PORT, taken)
-        taken.add(port)
-        management = ports.any_free(taken)
-        taken.add(management)
-        specs[registry.NAME] = registry.prepare(settings, find_java(settings), port, management)
-    if dagster_ui.NAME in wanted and dagster_ui.WEBSERVER not in specs:
-        port = port_for("Dagster UI", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT")
-        # Dagster's processes read the addresses when they start.
-        files.write_endpoints(list(specs.values()))
-        specs.update({spec.name: spec for spec in dagster_ui.prepare(settings, port)})
-    return list(specs.values())
-
-
-def fetch_jars(settings: Settings, report: Report, lock_file: Path = jars.LOCK_FILE) -> int:
-    """Make the jars of a lock present, reporting bytes; return how many had to be downloaded."""
-    began = time.monotonic()
-
-    def on_bytes(done: int, total: int) -> None:
-        report(Progress("Java archives", "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
-
-    count = jars.fetch(settings.cache_dir, on_bytes, lock_file=lock_file)
-    if count:
-        report(Progress("Java archives", "done", f"{count} files, {time.monotonic() - began:.1f} s"))
-    return count
-
-
-def fetch_registry(settings: Settings, report: Report) -> None:
-    """Make the schema registry's archive present, reporting bytes."""
-    began = time.monotonic()
-
-    def on_bytes(done: int, total: int) -> None:
-        report(Progress(registry.TITLE, "working", f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", done / total))
-
-    if registry.fetch(settings.cache_dir, on_bytes):
-        report(Progress("Schema registry's archive", "done", f"{time.monotonic() - began:.1f} s"))
 
 
 def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> None:

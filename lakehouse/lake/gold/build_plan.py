@@ -1,83 +1,27 @@
 """What a build of gold will read: one pinned version of each silver table, and the event dates that changed.
 
-Here: versions, fingerprints of dates, the record of a build inside the gold file. Not here: running dbt or publishing
-(`lake.gold.builds`).
+Here: versions, fingerprints of dates, what silver's schema says. Not here: the record of a build inside the gold file
+(`lake.gold.build_record`), running dbt or publishing (`lake.gold.builds`).
 """
 
 import hashlib
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from lakehouse.engine.duck import delta_connection, duck_connection, literal
+from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Mode = Literal["full", "incremental", "unchanged"]
 # Beyond this many dates one pass over everything is faster than a filter on each.
 MAX_TOUCHED_DATES = 400
 WHOLE = ""
 """Stands for all dates of a table that is not partitioned by them."""
-
-RECORD_TABLES = """
-create table if not exists _build (
-    built_at timestamp, lake_id varchar, stream varchar, silver_version bigint, touched_dates bigint,
-    mode varchar, project varchar, invocation_id varchar
-);
-create table if not exists _silver_files (stream varchar, event_date varchar, fingerprint varchar);
-"""
-
-
-@dataclass(frozen=True)
-class SilverPin:
-    """One stream's part of a build.
-
-    Attributes:
-        version: Delta version that every model reads.
-        touched: Event dates (ISO) to compute anew; None for all.
-        dates: Fingerprint of the data files of each event date at that version.
-        columns: Its columns at that version; None: not asked.
-        public: Those that the contract has and that are not personal.
-    """
-
-    version: int
-    touched: list[str] | None
-    dates: dict[str, str]
-    columns: list[str] | None = None
-    public: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class BuildRecord:
-    """The last build, as gold itself tells it. Times are UTC; `versions` maps stream to silver version."""
-
-    built_at: datetime
-    lake_id: str | None
-    project: str
-    invocation_id: str
-    versions: dict[str, int]
-    dates: dict[str, dict[str, str]]
-
-
-@dataclass(frozen=True)
-class BuildPlan:
-    """What the next build reads and how."""
-
-    mode: Mode
-    pins: dict[str, SilverPin]
-    project: str
-    lake_id: str | None
-
-    def as_json(self) -> str:
-        """The form in which the dbt project takes it (macros/silver.sql)."""
-        shown = ("version", "touched", "columns", "public")
-        return json.dumps({name: {key: getattr(pin, key) for key in shown} for name, pin in self.pins.items()})
 
 
 def gold_streams(project: Path, streams: Iterable[str]) -> list[str]:
@@ -119,7 +63,6 @@ def plan_build(
         frozen: Read the versions of the last build again instead of the newest.
     """
     known = previous if previous and previous.lake_id == lake_id else None
-    full = full_refresh or known is None or known.project != project
     pins: dict[str, SilverPin] = {}
     with delta_connection() as connection:
         for stream in streams:
@@ -127,13 +70,13 @@ def plan_build(
             if not table_exists(path) or (frozen and known and stream not in known.versions):
                 continue
             version = known.versions[stream] if frozen and known else latest_version(path)
-            dates = date_fingerprints(connection, path, version)
             before = known.dates.get(stream) if known else None
-            columns = column_names(connection, path, version)
-            accepted = read_accepted(path)
-            fields = () if accepted is None else accepted.shape.fields
-            public = [spec.name for spec in fields if not spec.pii and spec.name in columns]
-            pins[stream] = SilverPin(version, None if full else _touched(before, dates), dates, columns, public)
+            dates = date_fingerprints(connection, path, version)
+            columns = column_types(connection, path, version)
+            pins[stream] = SilverPin(version, _touched(before, dates), dates, columns, **_schema(path, columns))
+    full = full_refresh or known is None or known.project != project or _is_reshaped(known, pins)
+    if full:
+        pins = {stream: replace(pin, touched=None) for stream, pin in pins.items()}
     unchanged = (
         not full
         and known is not None
@@ -150,11 +93,42 @@ def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | 
     return dates if len(dates) <= MAX_TOUCHED_DATES and WHOLE not in dates else None
 
 
-def column_names(connection: "DuckDBPyConnection", path: str, version: int) -> list[str]:
-    """Columns of a Delta table at one version, in order."""
+def _schema(path: str, columns: Container[str]) -> dict[str, Any]:
+    """What the table's accepted schema says of these columns: `public`, `renamed`, `dropped`, as in `SilverPin`."""
+    accepted = read_accepted(path)
+    if accepted is None:
+        return {}
+    # A version that is read again may be older than the schema.
+    fields = [spec for spec in accepted.shape.fields if spec.name in columns]
+    heirs = {
+        former: next((spec.name for spec in fields if set(keys) & set(spec.keys)), None)
+        for former, keys in accepted.retired.items()
+    }
+    return {
+        "public": [spec.name for spec in fields if not spec.pii],
+        "renamed": {former: heir for former, heir in heirs.items() if heir is not None},
+        "dropped": [former for former, heir in heirs.items() if heir is None],
+    }
+
+
+def _is_reshaped(known: BuildRecord, pins: dict[str, SilverPin]) -> bool:
+    """Whether a column has another type than in the last build, or was dropped.
+
+    Marts that append would go on refusing what does not fit the former type, or a null.
+    """
+    return any(
+        pin.lasting.get(name) != kind
+        for stream, pin in pins.items()
+        for name, kind in known.columns.get(stream, {}).items()
+    )
+
+
+def column_types(connection: "DuckDBPyConnection", path: str, version: int) -> dict[str, str]:
+    """Columns of a Delta table at one version with DuckDB's types in small letters, in order."""
     scan = f"delta_scan({literal(path)}, version => {version})"
-    rows = connection.execute(f"select column_name from (describe select * from {scan})").fetchall()  # noqa: S608 - our own path, quoted
-    return [row[0] for row in rows]
+    rows = connection.execute(f"select column_name, column_type from (describe select * from {scan})").fetchall()  # noqa: S608 - our own path, quoted
+    aliases = {"timestamp with time zone": "timestamptz"}
+    return {name: aliases.get(kind.lower(), kind.lower()) for name, kind in rows}
 
 
 def latest_version(path: str) -> int:
@@ -192,63 +166,3 @@ def project_fingerprint(folder: Path, *secrets: str) -> str:
     for path in sources:
         digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def read_record(gold: Path) -> BuildRecord | None:
-    """The last build that a gold file tells of, or None when the file is absent or holds no record."""
-    if not gold.is_file():
-        return None
-    with duck_connection(gold, read_only=True) as connection:
-        tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
-        if not {"_build", "_silver_files"} <= tables:
-            return None
-        rows = connection.execute(
-            "select built_at, lake_id, project, invocation_id, stream, silver_version from _build"
-            " where built_at = (select max(built_at) from _build)"
-        ).fetchall()
-        files = connection.execute("select stream, event_date, fingerprint from _silver_files").fetchall()
-    if not rows:
-        return None
-    dates: dict[str, dict[str, str]] = {}
-    for stream, day, fingerprint in files:
-        dates.setdefault(stream, {})[day] = fingerprint
-    versions = {row[4]: int(row[5]) for row in rows if row[4] is not None}
-    built_at, lake_id, project, invocation_id = rows[0][:4]
-    return BuildRecord(
-        built_at.replace(tzinfo=UTC), lake_id, project, invocation_id, versions, {s: dates.get(s, {}) for s in versions}
-    )
-
-
-def write_record(connection: "DuckDBPyConnection", plan: BuildPlan, *, built_at: datetime, invocation_id: str) -> None:
-    """Write the build into the gold file itself, so that file and record can never disagree."""
-    connection.execute(RECORD_TABLES)
-    common = [built_at.astimezone(UTC).replace(tzinfo=None).isoformat(), plan.lake_id]
-    pins: list[tuple[str | None, SilverPin | None]] = [*plan.pins.items()] or [(None, None)]
-    _insert(
-        connection,
-        "_build",
-        [
-            [
-                *common,
-                name,
-                None if pin is None else pin.version,
-                None if pin is None or pin.touched is None else len(pin.touched),
-                plan.mode,
-                plan.project,
-                invocation_id,
-            ]
-            for name, pin in pins
-        ],
-    )
-    connection.execute("delete from _silver_files")
-    _insert(
-        connection,
-        "_silver_files",
-        [[name, day, mark] for name, pin in plan.pins.items() for day, mark in pin.dates.items()],
-    )
-
-
-def _insert(connection: "DuckDBPyConnection", table: str, rows: list[list[str | int | None]]) -> None:
-    if rows:
-        values = ", ".join(f"({', '.join(literal(cell) for cell in row)})" for row in rows)
-        connection.execute(f"insert into {table} values {values}")  # noqa: S608 - literals, quoted

@@ -20,8 +20,8 @@ from pathlib import Path
 from lakehouse.engine.duck import literal
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
-from lakehouse.lake.gold import build_plan, dbt_run
-from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.gold import build_plan, build_record, dbt_run
+from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
@@ -92,7 +92,7 @@ def require_gold(settings: Settings) -> Path:
 
 def last_build(settings: Settings) -> BuildRecord | None:
     """What the published file says about its own build: when, and which silver versions it holds."""
-    return build_plan.read_record(gold_path(settings))
+    return build_record.read_record(gold_path(settings))
 
 
 @dataclass
@@ -123,7 +123,7 @@ class GoldBuild:
             # Their views name the lake's folder, which means nothing to an analyst.
             for schema in _BELOW_MARTS:
                 connection.execute(f"drop schema if exists {schema} cascade")
-            build_plan.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
+            build_record.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
             connection.execute(f"attach {literal(str(fresh))} as gold")
             connection.execute("copy from database build to gold")
             connection.execute("checkpoint gold")

@@ -10,7 +10,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.caching import cached
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
-from lakehouse.lake.ledger import Commit, plans
+from lakehouse.lake.ledger import Commit
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks
 from lakehouse.lake.proofs.finding import Finding
@@ -35,7 +35,7 @@ def prove_bronze(
     bronze: "DataFrame",
     contract: StreamContract,
     settings: Settings,
-    path: str,
+    history: list[tuple[Plan, Commit]],
     state: TopicState,
     kept_since: date | None = None,
 ) -> list[Finding]:
@@ -45,16 +45,15 @@ def prove_bronze(
         bronze: The table.
         contract: The stream.
         settings: For reading single offsets from the broker.
-        path: Address of the table.
+        history: Its batches with their commits, oldest first.
         state: What the broker holds now.
         kept_since: First arrival day that retention has left; batches of earlier ones are counted, not missed.
     """
-    every = list(plans(path))[::-1]
-    history = [(plan, commit) for plan, commit in every if kept_since is None or plan.day >= kept_since]
-    known = [plan for plan, _ in history]
+    kept = [(plan, commit) for plan, commit in history if kept_since is None or plan.day >= kept_since]
+    known = [plan for plan, _ in kept]
     return [
-        *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in every])),
-        *_batch_counts(bronze, contract.name, history),
+        *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in history])),
+        *_batch_counts(bronze, contract.name, kept),
         *_identities(bronze, contract, settings, known, state),
     ]
 

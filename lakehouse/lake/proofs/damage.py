@@ -1,7 +1,7 @@
 """What is wrong with a table on disk: commits that are empty, torn or missing, data files that are gone or cut off.
 
 Here: looking, with the file system and the Delta log alone. Not here: mending (`lake.repair.mend`), what rows mean
-(`lake.proofs`). Readers of Delta tables take an empty last commit for a commit of nothing, so somebody has to look.
+(its neighbours). Readers of Delta tables take an empty last commit for a commit of nothing, so somebody has to look.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from lakehouse.errors import LogDamagedError
-from lakehouse.lake.ledger import read_commit
+from lakehouse.lake.ledger import Commit, read_commit
 from lakehouse.lake.paths import LakePaths, table_exists
 
 Kind = Literal["commit unreadable", "commit missing", "data file missing", "data file cut off"]
@@ -43,13 +43,21 @@ class Damage:
         return f"{what}, {self.file}"
 
 
+@dataclass(frozen=True)
+class Look:
+    """A table looked at as a whole: what is wrong, and the commits that could be read, oldest first."""
+
+    damage: list[Damage]
+    commits: list[Commit]
+
+
 def require_sound(stream: str, paths: LakePaths) -> None:
     """A cheap look before anything is written: the last commit of each of the stream's tables, and what it added.
 
     Raises:
         LogDamagedError: names the damage and the command that mends it.
     """
-    found = [damage for layer in LAYERS for damage in look_at_the_end(_table(paths, layer, stream))]
+    found = [damage for layer in LAYERS for damage in look_at_the_end(getattr(paths, layer)(stream))]
     if found:
         raise LogDamagedError(
             f"Stream {stream}: {found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}.",
@@ -58,9 +66,11 @@ def require_sound(stream: str, paths: LakePaths) -> None:
         )
 
 
-def look_at_stream(stream: str, paths: LakePaths) -> list[Damage]:
-    """Everything that is wrong with the stream's tables; reads every commit and the size of every file."""
-    return [damage for layer in LAYERS for damage in look(_table(paths, layer, stream))]
+def look_at_stream(stream: str, paths: LakePaths) -> Look:
+    """Everything that is wrong with the stream's tables, and bronze's commits; reads every commit, and file sizes."""
+    bronze = look(paths.bronze(stream))
+    others = [damage for layer in LAYERS[1:] for damage in look(getattr(paths, layer)(stream)).damage]
+    return Look([*bronze.damage, *others], bronze.commits)
 
 
 def look_at_the_end(path: str) -> list[Damage]:
@@ -68,35 +78,32 @@ def look_at_the_end(path: str) -> list[Damage]:
     if not table_exists(path):
         return []
     newest = max(_log_files(path))
-    actions = _actions(path, newest)
-    if isinstance(actions, Damage):
-        return [actions]
-    return list(_bad_files(path, ((unquote(add["path"]), add["size"]) for add in actions)))
+    commit = _commit(path, newest)
+    if isinstance(commit, Damage):
+        return [commit]
+    return list(_bad_files(path, ((unquote(add["path"]), add["size"]) for add in commit.added)))
 
 
-def look(path: str) -> list[Damage]:
-    """What is wrong with any commit that the log still has, and with any file of the current version."""
+def look(path: str) -> Look:
+    """Every commit that the log still has, and every file of the current version."""
     if not table_exists(path):
-        return []
+        return Look([], [])
     versions = sorted(_log_files(path))
     found = [
         Damage(path, "commit missing", str(_log(path) / f"{missing:020d}.json"), missing)
         for before, after in pairwise(versions)
         for missing in range(before + 1, after)
     ]
-    found += [bad for bad in (_actions(path, version) for version in versions) if isinstance(bad, Damage)]
+    read = [_commit(path, version) for version in versions]
+    commits = [commit for commit in read if isinstance(commit, Commit)]
+    found += [bad for bad in read if isinstance(bad, Damage)]
     if found:
-        return found
+        return Look(found, commits)
     from deltalake import DeltaTable
 
     added = DeltaTable(path).get_add_actions(flatten=True)
     files = zip(map(unquote, added["path"].to_pylist()), added["size_bytes"].to_pylist(), strict=True)
-    return list(_bad_files(path, files))
-
-
-def _table(paths: LakePaths, layer: str, stream: str) -> str:
-    path: str = getattr(paths, layer)(stream)
-    return path
+    return Look(list(_bad_files(path, files)), commits)
 
 
 def _log(path: str) -> Path:
@@ -111,11 +118,11 @@ def _log_files(path: str) -> Iterator[int]:
                 yield int(stem)
 
 
-def _actions(path: str, version: int) -> list[dict[str, Any]] | Damage:
-    """The files that a commit added, or what is wrong with the commit."""
+def _commit(path: str, version: int) -> Commit | Damage:
+    """The commit, or what is wrong with it."""
     file = _log(path) / f"{version:020d}.json"
     try:
-        return list(read_commit(file).added)
+        return read_commit(file)
     except LogDamagedError:
         return Damage(path, "commit unreadable", str(file), version, newest=version == max(_log_files(path)))
 

@@ -58,7 +58,8 @@ def rebuild_silver(
     spark = connect(settings.spark_remote)
     done: list[DayReport] = []
     try:
-        ensure_tables(spark, contract, paths)
+        with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+            ensure_tables(spark, contract, paths)
         for some in [days] if contract.is_cdc else [[day] for day in days]:
             lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
             with lock, settled(settings, paths.silver(contract.name)):

@@ -94,7 +94,8 @@ def replay(
     _require_same(contract, paths, day)
     spark = connect(settings.spark_remote)
     try:
-        ensure_tables(spark, contract, paths)
+        with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+            ensure_tables(spark, contract, paths)
         # The history is made anew in its place, once silver is swapped.
         ensure_tables(spark, contract.model_copy(update={"history": "none"}), paths.beside)
         work = _Replay(contract, settings, spark, day)

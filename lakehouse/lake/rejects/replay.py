@@ -78,7 +78,8 @@ def replay(contract: StreamContract, settings: Settings, choice: Choice, *, dry_
     spark = connect(settings.spark_remote)
     try:
         if not dry_run:
-            ensure_tables(spark, contract, paths)
+            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
+                ensure_tables(spark, contract, paths)
         with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS), spark_errors():
             report = _Replay(spark, contract, settings).run(choice, dry_run=dry_run)
         with spark_errors():

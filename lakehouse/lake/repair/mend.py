@@ -53,7 +53,7 @@ def repair(
     """
     require_lake(settings)
     paths = LakePaths.of(settings)
-    found = look_at_stream(contract.name, paths)
+    found = look_at_stream(contract.name, paths).damage
     report = RepairReport(contract.name, [str(damage) for damage in found])
     _require_mendable(contract.name, found, paths)
     if dry_run or not found:
@@ -103,7 +103,7 @@ class _Repair:
                 # Checksums of a commit that is no more confuse every reader.
                 for left in (commit.with_suffix(".crc"), *commit.parent.glob(f".{commit.stem}.*")):
                     self._set_aside(left, f"took back its {left.name}")
-                found = look(path)
+                found = look(path).damage
         cut = [damage for damage in found if damage.kind == "data file cut off"]
         for damage in cut:
             self._set_aside(Path(damage.file), "set a cut-off data file of bronze aside")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _CONTRACT_TYPES = {"int": "integer", "bigint": "long"}
 
 
-def follow(spark: "SparkSession", contract: StreamContract, silver: str, wanted: dict[str, str]) -> None:
+def follow(
+    spark: "SparkSession", contract: StreamContract, silver: str, wanted: dict[str, str], *, anew: bool = False
+) -> None:
     """Bring the columns of an existing silver table up to the contract and note the schema as accepted.
 
     Args:
@@ -30,6 +32,7 @@ def follow(spark: "SparkSession", contract: StreamContract, silver: str, wanted:
         contract: The stream.
         silver: The table's path.
         wanted: Columns of the table with their Spark types.
+        anew: All its rows are to be made anew, whatever has changed.
 
     Raises:
         SchemaIncompatibleError: naming each field and the rule that it breaks.
@@ -51,7 +54,8 @@ def follow(spark: "SparkSession", contract: StreamContract, silver: str, wanted:
             spark.sql(f"ALTER TABLE delta.`{silver}` SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')").collect()
             spark.sql(f"ALTER TABLE delta.`{silver}` ALTER COLUMN `{name}` TYPE {kind}").collect()
     crash_point("evolve_after_columns")
-    note_accepted(spark, silver, _next(before, shape))
+    accepted = _next(before, shape)
+    note_accepted(spark, silver, accepted.model_copy(update={"rest": Rest(everything=True)}) if anew else accepted)
 
 
 def _shape_of_columns(shape: Schema, held: dict[str, str]) -> Schema:

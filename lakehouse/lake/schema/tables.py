@@ -46,6 +46,8 @@ _FORGETS = "delta.setTransactionRetentionDuration"
 def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> None:
     """Create the stream's tables where they are missing and bring the columns of silver and history up to the contract.
 
+    The caller holds the lock of silver's writers.
+
     Raises:
         SchemaIncompatibleError: when the contract changed in a way silver cannot follow by itself.
         SetupError: when a table was told to forget batch numbers.
@@ -79,7 +81,8 @@ def _ensure(
 ) -> None:
     """Create a table of these columns, or bring its columns up to the contract."""
     if table_exists(path):
-        follow(spark, contract, path, types)
+        # Which changes begin a version depends on all tracked fields: a history is made anew as a whole.
+        follow(spark, contract, path, types, anew=CHANGE_ID in types)
         return
     columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
     create_table(

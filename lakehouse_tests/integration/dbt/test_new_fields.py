@@ -16,6 +16,17 @@ from lakehouse.lake.schema.accepted import PROPERTY, Accepted
 from lakehouse.settings import load_settings
 from lakehouse_tests.integration.dbt import silver
 
+SHAPE = silver.SALES.append(pa.field("loyalty", pa.int32())).append(pa.field("nick", pa.string()))
+
+
+def append(path: str, row: silver.Row, fields: list[FieldSpec], **more: object) -> None:
+    """One row of silver, and the contract that it is said to be brought up to."""
+    write_deltalake(path, pa.Table.from_pylist([row], schema=SHAPE), mode="append", schema_mode="merge")
+    contract = load_stream("sales").model_copy(update={"fields": fields})
+    accepted = Accepted(version=2, shape=schema_of(contract), **more)  # type: ignore[arg-type]
+    properties = {PROPERTY: accepted.model_dump_json()}
+    DeltaTable(path).alter.set_table_properties(properties, raise_if_not_exists=False)
+
 
 @pytest.mark.slow
 def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,25 +37,27 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     rows = silver.keyed([silver.sale(rng, event_date=silver.DAYS[0]) for _ in range(20)])
     silver.write_sales(tmp_path / "lake", rows)
     builds.build(settings)
+    path = str(tmp_path / "lake" / "silver" / "sales")
 
-    # Silver gets two fields and a row that has them, and loses one; the contract says which of them is personal.
-    sales = load_stream("sales")
-    fields = [field for field in sales.fields if field.name != "store_location"]
+    # Silver gets two fields and a row that has them; the contract says which of them is personal.
+    fields = [*load_stream("sales").fields]
     fields.append(FieldSpec(name="loyalty", type="integer", nullable=True, description="Points."))
     fields.append(FieldSpec(name="nick", type="string", nullable=True, pii=True, description="Name."))
-    path = str(tmp_path / "lake" / "silver" / "sales")
-    new = silver.sale(rng, event_date=silver.DAYS[1], loyalty=7, nick="Jo", store_location=None)
-    shape = silver.SALES.append(pa.field("loyalty", pa.int32())).append(pa.field("nick", pa.string()))
-    write_deltalake(path, pa.Table.from_pylist([new], schema=shape), mode="append", schema_mode="merge")
-    accepted = Accepted(version=2, shape=schema_of(sales.model_copy(update={"fields": fields})))
-    properties = {PROPERTY: accepted.model_dump_json()}
-    DeltaTable(path).alter.set_table_properties(properties, raise_if_not_exists=False)
+    append(path, silver.sale(rng, event_date=silver.DAYS[1], loyalty=7, nick="Jo"), fields)
+    added = builds.build(settings)
+    assert (added.mode, added.failures) == ("incremental", [])
 
-    assert builds.build(settings).mode == "incremental"
+    # Then it loses one. Newer rows have no value, where the mart's contract demands one.
+    left = [field for field in fields if field.name != "store_location"]
+    gone = {"store_location": ("store_location",)}
+    append(path, silver.sale(rng, event_date=silver.DAYS[2], loyalty=8, store_location=None), left, retired=gone)
+    dropped = builds.build(settings)
+    assert (dropped.mode, dropped.failures) == ("full", [])
+
     with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
         columns = {row[0] for row in connection.execute("describe obt_sales").fetchall()}
         values = connection.execute("select loyalty, count(*) from obt_sales group by all order by all").fetchall()
         lines = connection.execute("select count(*), count(store_location) from obt_sales").fetchall()
     assert "nick" not in columns
-    assert values == [(7, 1), (None, 20)]
-    assert lines == [(21, 20)]
+    assert values == [(7, 1), (8, 1), (None, 20)]
+    assert lines == [(22, 21)]

@@ -101,7 +101,7 @@ def test_values_of_partitions_stay_inside_the_table_and_come_back_as_they_were(
     monkeypatch.setattr(compaction_plan, "ENOUGH_SMALL", 1)
     maintain_stream(contract, odd)
     assert sorted(silver()) == wanted
-    assert look_at_stream(contract.name, paths) == []
+    assert look_at_stream(contract.name, paths).damage == []
     assert verify(odd, [contract]).findings == []
     stray = set(tmp_path.rglob("*")) - set(home.rglob("*")) - set((tmp_path / "home").rglob("*"))
     assert {path.name for path in stray} <= {home.name, "home"}

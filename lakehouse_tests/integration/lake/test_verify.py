@@ -1,15 +1,19 @@
 """Damage done on purpose to each layer is found, and named."""
 
 import os
+from collections import Counter
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect
+from lakehouse.lake import ledger
 from lakehouse.lake.drain import drain
 from lakehouse.lake.gold import builds
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs import damage as damage_of_tables
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, sale, sales_on, send
@@ -26,10 +30,28 @@ def sound(module_settings: Settings) -> StreamContract:
     send(module_settings, contract.topic.name, values)
     drain(contract, module_settings, budget_seconds=240, idle_seconds=0)
     builds.build(module_settings)
-    report = verify(module_settings, [contract])
+    with pytest.MonkeyPatch.context() as patch:
+        reads = counted_reads(patch, LakePaths.of(module_settings).bronze(contract.name))
+        report = verify(module_settings, [contract])
     assert report.findings == []
+    assert reads[:2] == ["00000000000000000000.json", "00000000000000000001.json"], "in order, to be counted"
+    assert all(number == 1 for name, number in Counter(reads).items() if name != max(reads)), "the log is read once"
     assert report.proofs[0].gold_version == report.proofs[0].silver_version
     return contract
+
+
+def counted_reads(patch: pytest.MonkeyPatch, table: str) -> list[str]:
+    """Names of the table's commits, as they are read from now on."""
+    read, names = ledger.read_commit, []
+
+    def counting(file: Path) -> ledger.Commit:
+        if file.is_relative_to(table):
+            names.append(file.name)
+        return read(file)
+
+    for module in (ledger, damage_of_tables):
+        patch.setattr(module, "read_commit", counting)
+    return names
 
 
 def damage(settings: Settings, contract: StreamContract, layer: str, statement: str) -> None:

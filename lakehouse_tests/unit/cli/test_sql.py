@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from lakehouse.cli.sql import Layer, _interactive, app
 from lakehouse.errors import GoldMissingError, UsageError
-from lakehouse.lake.gold.build_plan import BuildPlan, write_record
+from lakehouse.lake.gold.build_record import BuildPlan, write_record
 from lakehouse.settings import load_settings
 
 runner = CliRunner()

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lakehouse.cli import down, status, up
+from lakehouse.engine.embedded.preparation import Progress
 from lakehouse.engine.embedded.service import ServiceStatus
-from lakehouse.engine.embedded.stack import Progress
 
 run = CliRunner()
 

@@ -91,6 +91,18 @@ def test_no_backlog_is_a_skip_with_numbers(instance: dg.DagsterInstance) -> None
     assert "batch 4" in tick(instance, EMPTY).skip_message
 
 
+def test_a_tick_with_nothing_new_asks_dagster_for_no_runs(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("ten streams ask every five seconds; most find nothing")
+
+    monkeypatch.setattr(instance, "get_run_records", asked)
+    assert isinstance(tick(instance, EMPTY), dg.SkipReason)
+    with pytest.raises(AssertionError):
+        tick(instance, WAITING)
+
+
 def test_silver_behind_bronze_is_work_too(instance: dg.DagsterInstance) -> None:
     request = tick(instance, replace(EMPTY, silver_batch=3))
     assert request.partition_key == datetime.now(tz=UTC).date().isoformat()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.cli.backfill import parse_days
+from lakehouse.cli.backfill import days_between
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import UsageError
 from lakehouse.lake.quality.standing import hours_until_expiry
@@ -23,7 +23,7 @@ def test_unread_records_expire_a_retention_after_their_day_began() -> None:
 @given(st.dates(START, TODAY), st.integers(0, 60))
 def test_a_backfill_names_each_day_once(first: date, more: int) -> None:
     last = min(first + timedelta(days=more), TODAY)
-    days = parse_days(first.isoformat(), last.isoformat(), start=START, today=TODAY)
+    days = days_between(first, last, start=START, today=TODAY)
     assert days[0] == first
     assert days[-1] == last
     assert len(days) == (last - first).days + 1
@@ -33,13 +33,12 @@ def test_a_backfill_names_each_day_once(first: date, more: int) -> None:
     ("first", "last", "said"),
     [
         ("2026-11-03", "2026-11-01", "later than"),
-        ("yesterday", "2026-11-01", "'yesterday' is no date"),
         ("2025-12-31", "2026-01-02", "2026-01-01"),
         ("2026-11-19", "2026-11-21", "2026-11-20"),
     ],
 )
 def test_days_that_make_no_sense_are_refused(first: str, last: str, said: str) -> None:
     with pytest.raises(UsageError) as refusal:
-        parse_days(first, last, start=START, today=TODAY)
+        days_between(date.fromisoformat(first), date.fromisoformat(last), start=START, today=TODAY)
     assert said in refusal.value.one_line()
     assert refusal.value.exit_code == 2

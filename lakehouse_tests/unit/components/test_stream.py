@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from lakehouse.components import LakeResource
+from lakehouse.components.runway import build_runway_schedule
 from lakehouse.components.stream import build_stream_defs
 from lakehouse.components.tables import MODE_TAG, STREAM_TAG
 from lakehouse.contracts.load import STREAMS_FOLDER, load_contract, load_stream
 from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import ResumePointGoneError
 from lakehouse.lake.monitoring.progress import Backlog
 from lakehouse.settings import PROJECT_ROOT
 
@@ -77,6 +79,8 @@ class _NearlyExpired(LakeResource):
     """A lake whose oldest unread record the broker deletes in an hour."""
 
     def backlog(self, contract: StreamContract) -> Backlog:
+        if contract.name == "retail":
+            raise ResumePointGoneError("Offsets 10 to 20 are gone.")
         today = datetime.now(UTC).date()
         return Backlog(20, [(today, 20)], {0: 5}, contract.topic.name, last_batch=3, silver_batch=3)
 
@@ -84,16 +88,21 @@ class _NearlyExpired(LakeResource):
         return 1.0
 
 
-def test_the_runway_is_watched_hourly_without_a_drain() -> None:
-    sales = dg.Definitions.merge(build_stream_defs(SALES), dg.Definitions(resources={"lake": _NearlyExpired()}))
-    schedule = sales.resolve_schedule_def("sales_runway")
+def test_one_hourly_run_watches_the_runway_of_every_stream_and_a_failing_one_names_itself() -> None:
+    streams = [SALES, load_stream("retail"), load_stream("user_events")]
+    found = dg.Definitions.merge(
+        *(build_stream_defs(contract) for contract in streams),
+        dg.Definitions(schedules=[build_runway_schedule(streams)], resources={"lake": _NearlyExpired()}),
+    )
+    schedule = found.resolve_schedule_def("runway_hourly")
     assert schedule.cron_schedule == "17 * * * *"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    done = sales.resolve_job_def(schedule.job_name).execute_in_process()
+    done = found.resolve_job_def(schedule.job_name).execute_in_process(raise_on_error=False)
     checks = done.get_asset_check_evaluations()
-    assert [(check.check_name, check.passed, check.severity) for check in checks] == [
-        ("retention_runway", False, dg.AssetCheckSeverity.WARN)
-    ]
+    found_by = [(check.asset_key.path[1], check.check_name, check.passed, check.severity) for check in checks]
+    expected = [(name, "retention_runway", False, dg.AssetCheckSeverity.WARN) for name in ("sales", "user_events")]
+    assert sorted(found_by) == expected, "no drain is needed, and one that cannot be asked hides no other"
+    assert [event.step_key for event in done.get_step_failure_events()] == ["check_bronze_retail"]
 
 
 def test_tables_describe_themselves(sales: dg.Definitions) -> None:

@@ -1,3 +1,5 @@
+{% set amount = grown('decimal(14,2)', 'retail', 'unit_price') %}
+
 select
     line_id,
     invoice_no,
@@ -11,10 +13,11 @@ select
     country,
     {{ surrogate_key(['country']) }} as country_key,
     is_cancelled,
+    {{ also(new_fields('retail')) }}
     not regexp_full_match(stock_code, '[0-9]{5}[A-Za-z]{0,2}') as is_service,
     quantity,
     unit_price,
-    cast(quantity * unit_price as decimal(14, 2)) as net_amount,
-    cast(case when is_cancelled then 0 else quantity * unit_price end as decimal(14, 2)) as gross_amount,
-    cast(case when is_cancelled then -quantity * unit_price else 0 end as decimal(14, 2)) as returned_amount
+    cast(quantity * unit_price as {{ amount }}) as net_amount,
+    cast(case when is_cancelled then 0 else quantity * unit_price end as {{ amount }}) as gross_amount,
+    cast(case when is_cancelled then -quantity * unit_price else 0 end as {{ amount }}) as returned_amount
 from {{ ref('stg_retail__invoice_lines') }}

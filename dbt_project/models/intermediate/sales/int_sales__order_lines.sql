@@ -1,3 +1,5 @@
+{% set amount = grown('decimal(14,2)', 'sales', 'total_price') %}
+
 select
     order_id,
     event_date,
@@ -17,7 +19,7 @@ select
     unit_price,
     discount_rate,
     total_price as gross_amount,
-    cast(round(total_price * discount_rate, 2) as decimal(14, 2)) as discount_amount,
-    {{ also(new_sales_fields()) }}
-    cast(total_price - round(total_price * discount_rate, 2) as decimal(14, 2)) as net_amount
+    cast(round(total_price * discount_rate, 2) as {{ amount }}) as discount_amount,
+    {{ also(new_fields('sales')) }}
+    cast(total_price - round(total_price * discount_rate, 2) as {{ amount }}) as net_amount
 from {{ ref('stg_sales__order_lines') }}

@@ -25,7 +25,7 @@ select
     max(price) as high_price,
     min(price) as low_price,
     arg_max(price, moment) as close_price,
-    cast(coalesce(sum(volume), 0) as decimal(38, 10)) as volume,
+    cast(coalesce(sum(volume), 0) as {{ grown('decimal(38,10)', 'market_data', 'volume') }}) as volume,
     count(*) as ticks
 from ticks
 group by event_date, symbol, bar_start

@@ -9,7 +9,7 @@ select
     event_date,
     status,
     count(*) as orders,
-    cast(sum(amount) as decimal(18, 2)) as amount
+    cast(sum(amount) as {{ grown('decimal(18,2)', 'orders_batch', 'amount') }}) as amount
 from {{ ref('stg_orders_batch__orders') }}
 {% if is_incremental() %}
     where {{ touched('orders_batch') }}

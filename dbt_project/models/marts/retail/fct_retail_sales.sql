@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     pre_hook="{{ forget_touched('retail') }}"
 ) }}
 
@@ -20,6 +20,7 @@ select
     unit_price,
     gross_amount,
     returned_amount,
+    {{ also(new_fields('retail')) }}
     net_amount
 from {{ ref('int_retail__invoice_lines') }}
 {% if is_incremental() %}

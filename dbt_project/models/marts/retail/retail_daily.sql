@@ -12,10 +12,10 @@ select
     count(distinct invoice_no) as invoices,
     count(distinct case when customer_key <> 'unknown' then customer_key end) as known_customers,
     cast(sum(case when is_cancelled then 1 else 0 end) as bigint) as cancelled_lines,
-    cast(sum(quantity) as bigint) as quantity,
-    cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
-    cast(sum(returned_amount) as decimal(18, 2)) as returned_amount,
-    cast(sum(net_amount) as decimal(18, 2)) as net_amount
+    cast(sum(quantity) as {{ grown('bigint', 'retail', 'quantity') }}) as quantity,
+    cast(sum(gross_amount) as {{ grown('decimal(18,2)', 'retail', 'unit_price') }}) as gross_amount,
+    cast(sum(returned_amount) as {{ grown('decimal(18,2)', 'retail', 'unit_price') }}) as returned_amount,
+    cast(sum(net_amount) as {{ grown('decimal(18,2)', 'retail', 'unit_price') }}) as net_amount
 from {{ ref('fct_retail_sales') }}
 {% if is_incremental() %}
     where {{ touched('retail') }}

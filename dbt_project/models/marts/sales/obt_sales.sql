@@ -2,12 +2,11 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='append_new_columns',
-    contract={'enforced': false},
     pre_hook="{{ forget_touched('sales') }}"
 ) }}
 
 -- Attributes as they were sold, so that a row never changes unless its event does. As wide as silver: a field that the
--- contract gets shows up here by itself, so the columns are described, not enforced.
+-- contract gets shows up here by itself.
 select
     order_id,
     event_date,
@@ -28,7 +27,7 @@ select
     discount_rate,
     gross_amount,
     discount_amount,
-    {{ also(new_sales_fields()) }}
+    {{ also(new_fields('sales')) }}
     net_amount
 from {{ ref('int_sales__order_lines') }}
 {% if is_incremental() %}

@@ -10,10 +10,10 @@ select
     category,
     count(*) as order_lines,
     count(distinct customer_key) as customers,
-    cast(sum(quantity) as bigint) as quantity,
-    cast(sum(gross_amount) as decimal(18, 2)) as gross_amount,
-    cast(sum(discount_amount) as decimal(18, 2)) as discount_amount,
-    cast(sum(net_amount) as decimal(18, 2)) as net_amount
+    cast(sum(quantity) as {{ grown('bigint', 'sales', 'quantity') }}) as quantity,
+    cast(sum(gross_amount) as {{ grown('decimal(18,2)', 'sales', 'total_price') }}) as gross_amount,
+    cast(sum(discount_amount) as {{ grown('decimal(18,2)', 'sales', 'total_price') }}) as discount_amount,
+    cast(sum(net_amount) as {{ grown('decimal(18,2)', 'sales', 'total_price') }}) as net_amount
 from {{ ref('fct_sales') }}
 {% if is_incremental() %}
     where {{ touched('sales') }}

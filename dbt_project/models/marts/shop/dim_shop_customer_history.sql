@@ -4,5 +4,6 @@ select
     city,
     valid_from,
     valid_to,
+    {{ also(new_fields('history/customers')) }}
     is_current
 from {{ ref('stg_shop__customer_versions') }}

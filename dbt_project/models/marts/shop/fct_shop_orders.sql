@@ -13,6 +13,7 @@ select
     orders.status,
     orders.amount,
     orders.created_at,
+    {{ also(new_fields('orders'), 'orders') }}
     orders.updated_at
 from orders
 left join {{ ref('dim_shop_customer') }} as customers on orders.customer_key = customers.customer_key

@@ -10,7 +10,7 @@ select
     event_date,
     count(*) as total_events,
     count(distinct session_id) as sessions,
-    cast(sum(revenue) as decimal(18, 2)) as revenue,
+    cast(sum(revenue) as {{ grown('decimal(18,2)', 'user_events', 'revenue') }}) as revenue,
     max(happened_at) as last_activity
 from {{ ref('stg_user_events__events') }}
 {% if is_incremental() %}

@@ -13,7 +13,7 @@ select
     cast(sum(case when event_type = 'view' then 1 else 0 end) as bigint) as page_views,
     cast(sum(case when event_type = 'click' then 1 else 0 end) as bigint) as clicks,
     cast(sum(case when event_type = 'purchase' then 1 else 0 end) as bigint) as purchases,
-    cast(sum(revenue) as decimal(18, 2)) as revenue
+    cast(sum(revenue) as {{ grown('decimal(18,2)', 'user_events', 'revenue') }}) as revenue
 from {{ ref('stg_user_events__events') }}
 {% if is_incremental() %}
     where {{ touched('user_events') }}

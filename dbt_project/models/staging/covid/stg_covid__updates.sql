@@ -1,15 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'covid_updates'), {
-        'report_date': 'date',
-        'published_at': 'timestamptz',
-        'location': 'varchar',
-        'country': 'varchar',
-        'province': 'varchar',
-        'confirmed': 'bigint',
-        'deaths': 'bigint',
-        'recovered': 'bigint',
-        'places_in_report': 'integer'
-    }) }}
+    {{ silver_rows(source('silver', 'covid_updates'), 'covid_updates') }}
 )
 
 select

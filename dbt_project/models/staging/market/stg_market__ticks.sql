@@ -1,14 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'market_data'), {
-        'source': 'varchar',
-        'symbol': 'varchar',
-        'event_type': 'varchar',
-        'event_id': 'varchar',
-        'price': 'decimal(28,10)',
-        'volume': 'decimal(28,10)',
-        'event_time': 'timestamptz',
-        'event_date': 'date'
-    }) }}
+    {{ silver_rows(source('silver', 'market_data'), 'market_data') }}
 )
 
 select

@@ -1,10 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'orders_batch'), {
-        'order_id': 'bigint',
-        'status': 'varchar',
-        'amount': 'decimal(12,2)',
-        'event_date': 'date'
-    }) }}
+    {{ silver_rows(source('silver', 'orders_batch'), 'orders_batch') }}
 )
 
 select

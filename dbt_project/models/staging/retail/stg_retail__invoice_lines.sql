@@ -1,17 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'retail'), {
-        'line_id': 'varchar',
-        'invoice_no': 'varchar',
-        'stock_code': 'varchar',
-        'description': 'varchar',
-        'quantity': 'integer',
-        'unit_price': 'decimal(12,2)',
-        'invoice_date': 'timestamptz',
-        'customer_id': 'varchar',
-        'country': 'varchar',
-        'is_cancelled': 'boolean',
-        'event_date': 'date'
-    }) }}
+    {{ silver_rows(source('silver', 'retail'), 'retail') }}
 )
 
 select
@@ -25,5 +13,6 @@ select
     country,
     is_cancelled,
     event_date,
+    {{ also(new_fields('retail')) }}
     invoice_date at time zone 'UTC' as sold_at
 from source

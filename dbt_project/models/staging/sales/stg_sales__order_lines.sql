@@ -1,5 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'sales'), sales_columns(), new_sales_fields()) }}
+    {{ silver_rows(source('silver', 'sales'), 'sales') }}
 )
 
 select
@@ -16,6 +16,6 @@ select
     discount as discount_rate,
     store_location,
     event_date,
-    {{ also(new_sales_fields()) }}
+    {{ also(new_fields('sales')) }}
     sale_timestamp at time zone 'UTC' as sold_at
 from source

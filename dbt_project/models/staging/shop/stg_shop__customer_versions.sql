@@ -1,13 +1,5 @@
 with source as (
-    {{ silver_rows(source('history', 'customers'), {
-        'id': 'bigint',
-        'city': 'varchar',
-        'valid_from': 'timestamptz',
-        'valid_to': 'timestamptz',
-        'is_version': 'boolean',
-        'is_current': 'boolean',
-        '_change': 'varchar'
-    }) }}
+    {{ silver_rows(source('history', 'customers'), 'history/customers') }}
 )
 
 select
@@ -16,6 +8,7 @@ select
     valid_from at time zone 'UTC' as valid_from,
     valid_to at time zone 'UTC' as valid_to,
     is_current,
+    {{ also(new_fields('history/customers')) }}
     _change as version_id
 from source
 where is_version

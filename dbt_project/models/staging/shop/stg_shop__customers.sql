@@ -1,13 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'customers'), {
-        'id': 'bigint',
-        'name': 'varchar',
-        'email': 'varchar',
-        'city': 'varchar',
-        'updated_at': 'timestamptz',
-        '_deleted': 'boolean',
-        '_changed_at': 'timestamptz'
-    }) }}
+    {{ silver_rows(source('silver', 'customers'), 'customers') }}
 )
 
 select
@@ -15,6 +7,7 @@ select
     name,
     email,
     city,
+    {{ also(new_fields('customers')) }}
     updated_at at time zone 'UTC' as updated_at,
     _changed_at at time zone 'UTC' as changed_at
 from source

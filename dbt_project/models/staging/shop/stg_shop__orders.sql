@@ -1,14 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'orders'), {
-        'id': 'bigint',
-        'customer_id': 'bigint',
-        'amount': 'decimal(12,2)',
-        'status': 'varchar',
-        'created_at': 'timestamptz',
-        'updated_at': 'timestamptz',
-        '_deleted': 'boolean',
-        '_changed_at': 'timestamptz'
-    }) }}
+    {{ silver_rows(source('silver', 'orders'), 'orders') }}
 )
 
 select
@@ -16,6 +7,7 @@ select
     customer_id,
     amount,
     status,
+    {{ also(new_fields('orders')) }}
     created_at at time zone 'UTC' as created_at,
     updated_at at time zone 'UTC' as updated_at,
     _changed_at at time zone 'UTC' as changed_at

@@ -1,13 +1,5 @@
 with source as (
-    {{ silver_rows(source('silver', 'user_events'), {
-        'event_id': 'varchar',
-        'user_id': 'varchar',
-        'session_id': 'varchar',
-        'event_type': 'varchar',
-        'revenue': 'decimal(12,2)',
-        'event_time': 'timestamptz',
-        'event_date': 'date'
-    }) }}
+    {{ silver_rows(source('silver', 'user_events'), 'user_events') }}
 )
 
 select

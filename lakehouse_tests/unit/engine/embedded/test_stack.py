@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import pytest
 
-from lakehouse.engine.embedded import dagster_ui, kafka, spark, stack
+from lakehouse.engine.embedded import dagster_ui, kafka, preparation, spark, stack
 from lakehouse.engine.embedded.processes import Identity
 from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.errors import SetupError
@@ -15,7 +15,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(stack.shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 5 * 10**8))
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 5 * 10**8))
     with pytest.raises(SetupError, match="Only 500 MB are free") as caught:
         stack.start(load_settings(LAKEHOUSE_HOME=tmp_path))
     assert "LAKEHOUSE_HOME" in caught.value.fix

@@ -9,9 +9,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.lake.gold import build_plan
-from lakehouse.lake.gold.build_plan import BuildPlan, BuildRecord, SilverPin, plan_build
+from lakehouse.contracts.evolution import Schema, SchemaField
+from lakehouse.lake.gold import build_plan, build_record
+from lakehouse.lake.gold.build_plan import plan_build
+from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.schema.accepted import PROPERTY, Accepted
 
 DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
 
@@ -38,6 +41,7 @@ def record(plan: BuildPlan) -> BuildRecord:
         "id",
         {name: pin.version for name, pin in plan.pins.items()},
         {name: pin.dates for name, pin in plan.pins.items()},
+        {name: pin.lasting for name, pin in plan.pins.items()},
     )
 
 
@@ -46,13 +50,20 @@ def plan(paths: LakePaths, previous: BuildPlan | None = None, **options: object)
     return plan_build(paths, ["retail", "sales"], previous and record(previous), **options)  # type: ignore[arg-type]
 
 
+def write_and_plan(paths: LakePaths, rows: pa.Table, previous: BuildPlan | None = None) -> BuildPlan:
+    path = paths.silver("sales")
+    write_deltalake(path, rows, mode="append", partition_by=["event_date"], schema_mode="merge")
+    return plan(paths, previous)
+
+
 def test_first_build_takes_everything_and_leaves_out_streams_without_silver(paths: LakePaths) -> None:
     write(paths, DAYS)
 
     first = plan(paths)
 
     assert first.mode == "full"
-    shown = {"version": 0, "touched": None, "columns": ["n", "event_date"], "public": []}
+    columns = {"n": "bigint", "event_date": "date"}
+    shown = {"version": 0, "touched": None, "columns": columns, "public": [], "renamed": {}, "dropped": []}
     assert json.loads(first.as_json()) == {"sales": shown}
 
 
@@ -88,6 +99,31 @@ def test_another_project_or_lake_computes_all_anew(paths: LakePaths, change: dic
     assert plan(paths, plan(paths), **change).mode == "full"
 
 
+def test_a_type_that_silver_widened_computes_all_anew_and_a_new_column_does_not(paths: LakePaths) -> None:
+    first = write_and_plan(paths, pa.table({"n": pa.array([1], pa.int32()), "event_date": DAYS[:1]}))
+    more = pa.table({"n": pa.array([1], pa.int32()), "more": [1], "event_date": DAYS[1:2]})
+    second = write_and_plan(paths, more, first)
+    wider = pa.table({"n": pa.array([2**40], pa.int64()), "more": [1], "event_date": DAYS[1:2]})
+    write_deltalake(paths.silver("sales"), wider, mode="overwrite", schema_mode="overwrite")
+
+    assert (first.mode, second.mode, plan(paths, second).mode) == ("full", "incremental", "full")
+
+
+def test_a_column_that_the_contract_dropped_computes_all_anew_once(paths: LakePaths) -> None:
+    first = write_and_plan(paths, pa.table({"n": [1], "m": [1], "event_date": DAYS[:1]}))
+    shape = Schema(
+        fields=(SchemaField(name="n", type="long", nullable=False, keys=("n",)),), key=("n",), event_time="t"
+    )
+    accepted = Accepted(version=2, shape=shape, retired={"m": ("m",), "former": ("n",)})
+    table = DeltaTable(paths.silver("sales"))
+    table.alter.set_table_properties({PROPERTY: accepted.model_dump_json()}, raise_if_not_exists=False)
+
+    second = plan(paths, first)
+
+    assert (second.pins["sales"].dropped, second.pins["sales"].renamed) == (["m"], {"former": "n"})
+    assert (second.mode, plan(paths, second).mode) == ("full", "unchanged")
+
+
 def test_too_many_dates_are_one_pass(paths: LakePaths, monkeypatch: pytest.MonkeyPatch) -> None:
     write(paths, DAYS[:1])
     first = plan(paths)
@@ -99,20 +135,26 @@ def test_too_many_dates_are_one_pass(paths: LakePaths, monkeypatch: pytest.Monke
 
 def test_record_survives_in_the_gold_file(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
-    built = BuildPlan("full", {"o'sales": SilverPin(3, None, {"2026-01-01": "abc"})}, "p", None)
+    built = BuildPlan("full", {"o'sales": SilverPin(3, None, {"2026-01-01": "abc"}, {"n": "bigint"})}, "p", None)
     when = dt.datetime(2026, 5, 1, 12, 30, tzinfo=dt.UTC)
-    assert build_plan.read_record(gold) is None
+    assert build_record.read_record(gold) is None
     with duckdb.connect(str(gold)) as connection:
         connection.execute("create table other (n int)")
-    assert build_plan.read_record(gold) is None
+    assert build_record.read_record(gold) is None
 
     with duckdb.connect(str(gold)) as connection:
-        build_plan.write_record(connection, built, built_at=when, invocation_id="first")
-        build_plan.write_record(connection, built, built_at=when + dt.timedelta(seconds=1), invocation_id="second")
+        build_record.write_record(connection, built, built_at=when, invocation_id="first")
+        build_record.write_record(connection, built, built_at=when + dt.timedelta(seconds=1), invocation_id="second")
 
-    found = build_plan.read_record(gold)
+    found = build_record.read_record(gold)
     assert found == BuildRecord(
-        when + dt.timedelta(seconds=1), None, "p", "second", {"o'sales": 3}, {"o'sales": {"2026-01-01": "abc"}}
+        when + dt.timedelta(seconds=1),
+        None,
+        "p",
+        "second",
+        {"o'sales": 3},
+        {"o'sales": {"2026-01-01": "abc"}},
+        {"o'sales": {"n": "bigint"}},
     )
 
 
@@ -120,9 +162,9 @@ def test_record_without_any_silver_still_says_when(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
     when = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
     with duckdb.connect(str(gold)) as connection:
-        build_plan.write_record(connection, BuildPlan("full", {}, "p", "lake"), built_at=when, invocation_id="x")
+        build_record.write_record(connection, BuildPlan("full", {}, "p", "lake"), built_at=when, invocation_id="x")
 
-    found = build_plan.read_record(gold)
+    found = build_record.read_record(gold)
 
     assert found is not None
     assert (found.built_at, found.versions) == (when, {})

@@ -1,0 +1,30 @@
+"""A warning in the graph when a table of gold has other columns or types than after the build before.
+
+Here: these checks, and when they run. Not here: what makes a table change (`dbt_project/macros/contracts.sql`).
+"""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+
+
+def gold_tables(manifest: Path) -> list[dg.AssetKey]:
+    """The assets that a build publishes: tables and snapshots, not the views below them."""
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
+    kept = {"table", "incremental", "snapshot"}
+    return sorted(dg.AssetKey(["gold", node["name"]]) for node in nodes if node["config"].get("materialized") in kept)
+
+
+def build_schema_checks(tables: list[dg.AssetKey]) -> dg.AssetChecksDefinition:
+    """Dagster's own checks, asked for together with the tables: they compare what the last two builds published."""
+    (checks,) = dg.build_column_schema_change_checks(assets=tables)
+    when = dg.AutomationCondition.any_deps_updated().since_last_handled()
+    specs = {spec.get_python_identifier(): spec._replace(automation_condition=when) for spec in checks.check_specs}
+    together: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
+        keys_by_input_name=checks.keys_by_input_name,
+        node_def=checks.op,
+        check_specs_by_output_name=specs,
+        can_subset=True,
+    )
+    return together

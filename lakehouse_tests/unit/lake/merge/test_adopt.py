@@ -1,0 +1,133 @@
+"""Adopting staged files: whatever the order and repetition of steps, readers see the winner of each key and no more."""
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from deltalake import DeltaTable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lakehouse.contracts.load import load_stream
+from lakehouse.errors import BatchConflictError
+from lakehouse.lake.ledger import commits
+from lakehouse.lake.merge import adopt as module
+from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.staged import staging
+from lakehouse_tests.unit.lake.merge.tables import Row, new_table, put, seen
+
+_SALES = load_stream("sales")
+# Few keys and few times, so that rows meet; a name that no folder has as it is.
+_ROWS = st.tuples(
+    st.sampled_from(["2026-01-01", "2026-01-02"]), st.sampled_from(["Books", "Home/100% é"]), st.integers(0, 4),
+    st.integers(0, 3),
+)  # fmt: skip
+_STEPS = st.lists(st.lists(_ROWS, max_size=6), min_size=1, max_size=4)
+
+
+def _take(path: Path, rows: list[Row], *, append: bool = False, through: int = 0) -> Adopted:
+    contract = _SALES.model_copy(update={"mode": "append" if append else "upsert"})
+    with staging(contract, str(path)) as staged:
+        put(staged, [row._replace(category=_escaped(row.category)) for row in rows])
+        return adopt(staged, {row.day for row in rows}, {"kind": "silver"}, transaction=("silver/sales", through))
+
+
+def _escaped(value: str) -> str:
+    """As Spark names the folder of a partition."""
+    return value.replace("%", "%25").replace("/", "%2F")
+
+
+@settings(max_examples=10, deadline=None)
+@given(steps=_STEPS, append=st.booleans(), repeat=st.booleans())
+def test_readers_see_the_winner_of_each_key(
+    steps: list[list[tuple[str, str, int, int]]], append: bool, repeat: bool
+) -> None:
+    offset = 0
+    best: dict[tuple[str, int], Row] = {}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "silver"
+        new_table(path, _SALES)
+        for number, step in enumerate(steps):
+            rows = [Row(*values, offset=offset + index) for index, values in enumerate(step)]
+            offset += len(rows)
+            before = dict(best)
+            for row in rows:
+                known = best.setdefault((row.day, row.order), row)
+                if (
+                    ((row.at, row.offset) < (known.at, known.offset))
+                    if append
+                    else ((row.at, row.offset) > (known.at, known.offset))
+                ):
+                    best[row.day, row.order] = row
+            done = _take(path, rows, append=append, through=number)
+            assert done.inserted == len(best) - len(before)
+            assert done.updated == sum(best[key] != row for key, row in before.items())
+            if repeat:
+                assert _take(path, rows, append=append, through=number)[1:] == (0, 0)
+            assert seen(path) == {(row.day, row.category, row.offset) for row in best.values()}
+
+
+def test_a_table_of_many_steps_is_read_from_its_checkpoint(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    for number in range(12):
+        _take(tmp_path, [Row("2026-01-01", "Books", number % 3, 1, number)], through=number)
+    assert (tmp_path / "_delta_log" / f"{10:020d}.checkpoint.parquet").is_file()
+    # What the checkpoint covers is gone: hiding a row of an old file needs what the checkpoint says of it.
+    for version in range(10):
+        (tmp_path / "_delta_log" / f"{version:020d}.json").unlink()
+    done = _take(tmp_path, [Row("2026-01-01", "Books", order, 2, 20 + order) for order in range(3)], through=12)
+    assert done[1:] == (0, 3)
+    assert seen(tmp_path) == {("2026-01-01", "Books", 20 + order) for order in range(3)}
+    assert DeltaTable(str(tmp_path)).transaction_version("silver/sales") == 12
+
+
+def test_a_step_without_rows_moves_the_position(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    _take(tmp_path, [], through=5)
+    assert DeltaTable(str(tmp_path)).transaction_version("silver/sales") == 5
+    assert seen(tmp_path) == set()
+
+
+def test_the_second_of_two_writers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_table(tmp_path, _SALES)
+    _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
+    monkeypatch.setattr(module, "current_version", lambda _: 0)
+    with pytest.raises(BatchConflictError, match="commit 1"):
+        _take(tmp_path, [Row("2026-01-01", "Books", 2, 1, 2)])
+    assert seen(tmp_path) == {("2026-01-01", "Books", 1)}
+    assert not list((tmp_path / "_delta_log").glob("*.tmp")) + list((tmp_path / "_delta_log").glob(".*.tmp"))
+
+
+def test_a_commit_written_over_ours_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_table(tmp_path, _SALES)
+
+    def link_and_lose(draft: Path, target: Path) -> None:
+        target.write_text('{"commitInfo":{"operation":"OPTIMIZE"}}\n')
+
+    monkeypatch.setattr(os, "link", link_and_lose)
+    with pytest.raises(BatchConflictError):
+        _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
+
+
+def test_statistics_let_readers_skip_files_and_never_too_many(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    rows = [Row("2026-01-01", "Books", number, number, number) for number in range(5)]
+    _take(tmp_path, rows)
+    (add,) = next(commits(str(tmp_path))).added
+    stats = json.loads(add["stats"])
+    assert stats["numRecords"] == 5
+    assert stats["minValues"]["sale_timestamp"] == "2026-01-01T00:00:00.000Z"
+    assert stats["maxValues"]["sale_timestamp"] == "2026-01-01T00:00:04.000Z"
+    assert stats["minValues"]["_batch"] == stats["maxValues"]["_batch"] == 0
+    # Texts are cut, downwards and upwards.
+    assert stats["minValues"]["order_id"] < f"order-{0:040d}"
+    assert stats["maxValues"]["order_id"] > f"order-{4:040d}"
+    assert set(stats["minValues"]) == {"order_id", "sale_timestamp", "_batch"}
+
+
+def test_nothing_staged_is_left(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
+    assert list((tmp_path / "_staged").iterdir()) == []
