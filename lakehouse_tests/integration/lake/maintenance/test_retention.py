@@ -49,7 +49,9 @@ def stream(settings: Settings, topic_name: Callable[[str], str]) -> Stream:
     def make(retention: Retention) -> StreamContract:
         base = sales_on(settings, "unused_" + topic_name("old"), retention=retention)
         config = {"message.timestamp.type": "CreateTime"}
-        topic = base.topic.model_copy(update={"name": topic_name("old"), "config": config})
+        # Longer than the records are old: the broker itself would delete them, sooner or later.
+        kept = timedelta(days=400)
+        topic = base.topic.model_copy(update={"name": topic_name("old"), "config": config, "retention": kept})
         contract = base.model_copy(update={"topic": topic})
         apply_topics(settings, desired_topics([contract]))
         return contract
