@@ -185,6 +185,12 @@ class Settings(BaseSettings):
         description="Heap of the embedded Spark server.",
         pattern=r"^\d+[mg]$",
     )
+    spark_profile: Literal["local", "cluster"] = Field(
+        "local",
+        alias="LAKEHOUSE_SPARK_PROFILE",
+        description="local: Spark on one machine. cluster: sessions and the embedded server with the settings of "
+        "infra/spark/spark-defaults.conf.",
+    )
     kafka_memory: str = Field(
         "384m",
         alias="LAKEHOUSE_KAFKA_MEMORY",
@@ -193,6 +199,13 @@ class Settings(BaseSettings):
     )
     max_batch_rows: int = Field(
         500_000, alias="LAKEHOUSE_MAX_BATCH_ROWS", description="Rows in one micro-batch, at most.", ge=1
+    )
+    max_rate_per_partition: int = Field(
+        1000,
+        alias="LAKEHOUSE_MAX_RATE_PER_PARTITION",
+        description="Rows of one partition in one micro-batch, at most, for each second that its oldest record waits; "
+        "a minute's worth in any case. 0: only LAKEHOUSE_MAX_BATCH_ROWS counts.",
+        ge=0,
     )
     view_store: str = Field(
         "duckdb",

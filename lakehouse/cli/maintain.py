@@ -25,7 +25,8 @@ def maintain(
 ) -> None:
     """Put small files together, drop deleted rows, delete files replaced more than LAKEHOUSE_VACUUM_HOURS ago.
 
-    Rows stay as they are. Drains, builds of gold and readers may run meanwhile.
+    Rows stay as they are, but for arrival days that the contract's `retention` keeps no longer.
+    Drains, builds of gold and readers may run meanwhile.
 
     Example: lakehouse maintain sales --dry-run
     """
@@ -66,6 +67,10 @@ def _show(done: "list[TableReport]", *, dry_run: bool) -> None:
     print_table("would be done" if dry_run else "", columns, rows)
     for report in done:
         name = f"{report.layer}.{report.stream}"
+        if report.expired.days:
+            first, last = report.expired.days[0], report.expired.days[-1]
+            where = f", archived in {report.expired.archive}" if report.expired.archive else ""
+            err.print(f"{name}: {report.expired.rows:,} rows of {first} to {last} expired{where}", markup=False)
         if report.postponed:
             days = ", ".join(report.postponed)
             err.print(f"{name}: left for the next time, other writers came first: {days}", markup=False)

@@ -17,6 +17,7 @@ from lakehouse.cli.produce_api import api
 from lakehouse.cli.produce_changes import customers, orders
 from lakehouse.cli.produce_check import check_sales
 from lakehouse.cli.produce_db import db
+from lakehouse.cli.produce_devices import devices
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
 from lakehouse.cli.produce_summary import conclude
@@ -39,6 +40,7 @@ app.command("user_events")(user_events)
 app.command()(api)
 app.command()(db)
 app.command()(customers)
+app.command()(devices)
 app.command()(market)
 app.command()(orders)
 

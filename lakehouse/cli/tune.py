@@ -1,4 +1,4 @@
-"""`lakehouse tune`: how large topic, executors and partitions should be, for the streams there are or a plan."""
+"""`lakehouse tune`: how large topic, executors and partitions should be; slow queries; monthly costs."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,12 @@ def tune(
     stream: Annotated[str | None, typer.Argument(help="Only this stream; without it all.")] = None,
     rate: Annotated[float | None, typer.Option(help="Plan for so many messages per second.")] = None,
     size_gb: Annotated[float | None, typer.Option(help="Plan for jobs over so many gigabytes.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--sql", help="Run this query on gold and say what is slow in it.")
+    ] = None,
+    cost: bool = typer.Option(False, "--cost", help="What a month would cost in a warehouse (infra/costs.yaml)."),
+    scanned_gb: Annotated[float, typer.Option(help="With --cost: gigabytes that a month's queries read.")] = 0,
+    hours: Annotated[float, typer.Option(help="With --cost: hours of the month in which queries run.")] = 0,
     spark_conf: bool = typer.Option(False, "--spark-conf", help="Print the spark-defaults.conf of a cluster."),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
 ) -> None:
@@ -28,18 +34,24 @@ def tune(
 
     Example: lakehouse tune sales
     Example: lakehouse tune --rate 25000 --size-gb 40
+    Example: lakehouse tune --sql "select * from fct_sales where quantity > 4 order by sold_at"
+    Example: lakehouse tune --cost --size-gb 500 --scanned-gb 20000 --hours 160
     Example: lakehouse tune --spark-conf > spark-defaults.conf
     """
-    planned = rate is not None or size_gb is not None
-    if sum((bool(stream), planned, spark_conf)) > 1:
+    planned = rate is not None or (size_gb is not None and not cost)
+    if sum((bool(stream), planned, spark_conf, query is not None, cost)) > 1:
         raise UsageError(
-            "A stream, a plan and --spark-conf do not go together.",
-            fix="Give STREAM alone, or --rate and --size-gb, or --spark-conf.",
+            "A stream, a plan, --sql, --cost and --spark-conf do not go together.",
+            fix="Give STREAM alone, or --rate and --size-gb, or --sql, or --cost with --size-gb, or --spark-conf.",
         )
     if spark_conf:
-        from lakehouse.engine.sizing import spark_defaults
+        from lakehouse.engine.profiles import spark_defaults
 
         out.print(spark_defaults(), markup=False, end="")
+    elif query is not None:
+        _query(query, as_json=as_json)
+    elif cost:
+        _cost(size_gb or 0, scanned_gb, hours, as_json=as_json)
     elif planned:
         _plan(rate, size_gb, as_json=as_json)
     else:
@@ -72,6 +84,32 @@ def _plan(rate: float | None, size_gb: float | None, *, as_json: bool) -> None:
             ["data partitions", found["data_partitions"], "of about 200 MB"],
         ]
     print_table("", ["what", "how many", "why"], rows)
+
+
+def _query(query: str, *, as_json: bool) -> None:
+    from lakehouse.lake.gold.builds import require_gold
+    from lakehouse.lake.gold.query_plan import follow, judge
+
+    plan = follow(require_gold(load_settings()), query)
+    found = judge(plan)
+    seconds = sum(step.seconds for step in plan.walk())
+    if as_json:
+        print_json({"seconds": seconds, "advice": [dataclasses.asdict(advice) for advice in found]})
+        return
+    print_table("", ["what is slow", "instead"], [[advice.what, advice.instead] for advice in found])
+    err.print(f"{seconds * 1000:,.1f} ms of work" + ("" if found else "; nothing to change"), style="green")
+
+
+def _cost(stored_gb: float, scanned_gb: float, hours: float, *, as_json: bool) -> None:
+    from lakehouse.engine.costs import PRICES, estimate, load_prices
+
+    months = estimate(load_prices(), stored_gb=stored_gb, scanned_gb=scanned_gb, hours=hours)
+    if as_json:
+        print_json([{**month.model_dump(), "total": month.total} for month in months])
+        return
+    rows = [[m.warehouse, m.size, f"{m.storage:,.2f}", f"{m.queries:,.2f}", f"{m.total:,.2f}"] for m in months]
+    print_table("", ["warehouse", "size", "storage", "queries", "dollars a month"], rows)
+    err.print(f"by the prices in {PRICES.name}; put yours there", style="dim")
 
 
 def _measure(stream: str | None, *, as_json: bool) -> None:

@@ -64,6 +64,10 @@ def describe(proof: "StreamProof") -> str:
         line += f" + {proof.unmerged:,} not merged yet"
     if proof.gaps:
         line += f" · {proof.gaps:,} offsets in recorded gaps"
+    if proof.closed:
+        line += f" + {proof.closed:,} of dates that retention has closed"
+    if proof.expired:
+        line += f" · {proof.expired:,} deleted by retention, {proof.unproved:,} in silver rest on them"
     if proof.waiting:
         line += f" · {proof.waiting:,} more wait on the broker"
     if proof.gold_version is None:

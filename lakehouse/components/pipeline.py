@@ -12,8 +12,11 @@ from pydantic import BaseModel
 from lakehouse.components.pipeline_assets import PIPELINE_TAG, build_steps, step_key
 from lakehouse.components.pipeline_schedules import build_schedule
 from lakehouse.components.pipeline_sensors import build_catch_up_sensor, build_waiting_sensor
-from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.contracts.pipeline import PipelineContract, Resources
 from lakehouse.contracts.pipelines import EtlPipelines
+
+KUBERNETES_TAG = "dagster-k8s/config"
+MEMORY_TAG = "lakehouse/memory"
 
 
 class PipelineComponent(dg.Component):
@@ -95,5 +98,16 @@ def build_job(contract: PipelineContract) -> Any:
         description=contract.description,
         # Steps of their own processes start slowly: worth it only where several run side by side.
         executor_def=in_parallel if contract.parallel_steps > 1 else dg.in_process_executor,
-        tags={PIPELINE_TAG: contract.name, **dict.fromkeys(contract.tags, "")},
+        tags={PIPELINE_TAG: contract.name, **dict.fromkeys(contract.tags, ""), **resource_tags(contract.resources)},
     )
+
+
+def resource_tags(resources: Resources) -> dict[str, Any]:
+    """Tags by which an instance allots memory and CPU to a run.
+
+    On Kubernetes they become the run's pod; on one machine `infra/dagster/dagster.yaml` counts the large ones.
+    """
+    asked = {"cpu": resources.cpu, "memory": resources.memory}
+    limits = {"requests": asked, "limits": {"memory": resources.memory}}
+    large = {MEMORY_TAG: "large"} if resources.is_large else {}
+    return {KUBERNETES_TAG: {"container_config": {"resources": limits}}, **large}

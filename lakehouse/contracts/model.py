@@ -16,6 +16,7 @@ from lakehouse.contracts.parts import (
     Freshness,
     Lateness,
     Reconciliation,
+    Retention,
     Rule,
     TableRule,
     TopicSpec,
@@ -53,6 +54,7 @@ class StreamContract(Strict):
     evolve: Evolution = Evolution()
     freshness: Freshness = Freshness()
     lateness: Lateness = Lateness()
+    retention: Retention = Retention()
     reconcile: list[Reconciliation] = []
     sinks: list[Literal["postgres"]] = Field([], description="Databases that get a copy of silver when it is new")
 
@@ -167,6 +169,8 @@ class StreamContract(Strict):
             found.append("topic.format: Avro has types of its own; a field with an encoding is for json")
         if not self.is_cdc and self.change != ChangeSpec():
             found.append("change: only for mode cdc")
+        if self.retention.bronze is not None and (self.is_cdc or self.keeps_history):
+            found.append("retention.bronze: current state and history are made of every change; bronze must keep them")
         if self.track and not self.keeps_history:
             found.append("track: only with history: scd2")
         if self.keeps_history and self.mode == "append":

@@ -163,6 +163,31 @@ class Lateness(Strict):
     future: Duration = timedelta(days=1)
 
 
+class Retention(Strict):
+    """Ages, in whole days, at which arrival days are deleted from tables; without one rows stay for ever.
+
+    `quarantine` is never longer than `bronze`, whose records it points to. `archive` writes the rows to Parquet first.
+    """
+
+    bronze: Duration | None = None
+    quarantine: Duration | None = None
+    archive: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Retention":
+        for name, age in (("bronze", self.bronze), ("quarantine", self.quarantine)):
+            if age is not None and (age < timedelta(days=1) or age % timedelta(days=1)):
+                raise ValueError(f"retention: {name} is a number of whole days, 1d or more")
+        if self.bronze is not None and self.quarantine is not None and self.quarantine > self.bronze:
+            raise ValueError("retention: quarantine must not be longer than bronze: it points to bronze's records")
+        return self
+
+    def of(self, layer: str) -> timedelta | None:
+        """The age for a layer; None: its rows stay."""
+        ages = {"bronze": self.bronze, "quarantine": self.quarantine or self.bronze}
+        return ages.get(layer)
+
+
 class Reconciliation(Strict):
     """A gold table whose totals must equal silver's: group columns (gold: silver SQL) and totals (gold: silver SQL)."""
 

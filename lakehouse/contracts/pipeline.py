@@ -20,6 +20,7 @@ Strategy = Literal["overwrite_partition", "merge"]
 Stage = Literal["extract", "transform", "load", "deliver"]
 PARTITION_COLUMN = "partition_key"
 BROKEN_COLUMN = "_broken"
+LARGE_BYTES = 1 << 30
 _CRON_FIELD = re.compile(r"^(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*$")
 _ALIASES = ("@hourly", "@daily", "@weekly", "@monthly")
 
@@ -189,6 +190,23 @@ class WaitFor(Strict):
     timeout: Duration = timedelta(seconds=3600)
 
 
+class Resources(Strict):
+    """What one run may use, in Kubernetes' words. Of `LARGE_BYTES` or more one run at a time is let through."""
+
+    memory: str = Field(default="512Mi", pattern=r"^[1-9]\d*(Mi|Gi)$")
+    cpu: str = Field(default="250m", pattern=r"^([1-9]\d*m?|\d+\.\d+)$")
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory as a number."""
+        return int(self.memory[:-2]) << (20 if self.memory.endswith("Mi") else 30)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether two such runs at once would be too much for one machine."""
+        return self.memory_bytes >= LARGE_BYTES
+
+
 class PipelineContract(Strict):
     """The whole of one pipeline. See `lakehouse/defs/batch/daily_etl/defs.yaml` for a commented example."""
 
@@ -205,6 +223,7 @@ class PipelineContract(Strict):
     parallel_steps: int = Field(default=1, ge=1, le=8)
     switched_on: bool = False
     gate: Function | None = None
+    resources: Resources = Resources()
     retries: Retries = Retries()
     sla: Sla = Sla()
     wait_for: WaitFor | None = None

@@ -78,7 +78,9 @@ def tables_of(text: str) -> list[str]:
 
     parsed = sqlglot.parse_one(text, dialect="spark")
     own = {cte.alias for cte in parsed.find_all(exp.CTE)}
-    found = (f"{table.db}.{table.name}" if table.db else table.name for table in parsed.find_all(exp.Table))
+    # What a hint names, as in `/*+ broadcast(c) */`, is an alias.
+    tables = (table for table in parsed.find_all(exp.Table) if table.find_ancestor(exp.Hint) is None)
+    found = (f"{table.db}.{table.name}" if table.db else table.name for table in tables)
     return list(dict.fromkeys(name for name in found if name not in own))
 
 

@@ -20,6 +20,7 @@ RESEND_POINTS = ("resend_after_ack", "resend_after_mark")
 KAPPA_POINTS = ("kappa_after_step", "kappa_after_silver")
 RELAY_POINTS = ("relay_after_produce", "relay_before_commit")
 MAINTENANCE_POINTS = ("after_compaction",)
+RETENTION_POINTS = ("retention_after_archive", "retention_after_note", "retention_after_delete")
 SINK_POINTS = ("after_staging", "after_merge", "after_load_commit")
 """Within a load of a sink: staged, merged but not committed, committed."""
 EXTRACT_POINTS = ("extract_after_ack", "extract_after_note")
@@ -33,6 +34,7 @@ POINTS = (
     *KAPPA_POINTS,
     *RELAY_POINTS,
     *MAINTENANCE_POINTS,
+    *RETENTION_POINTS,
     *SINK_POINTS,
     *EXTRACT_POINTS,
     *EVOLUTION_POINTS,

@@ -1,7 +1,7 @@
-"""How large a Spark cluster should be for an amount of data: executors, partitions, the settings of a cluster.
+"""How large a Spark cluster should be for an amount of data: executors, partitions, files.
 
-Here: the tables and the arithmetic, without a session. Not here: partitions of a topic (`kafka.topic_plan`), what a
-stream really carries (`lake.maintenance.load`).
+Here: the tables and the arithmetic, without a session. Not here: a cluster's settings (`engine.profiles`),
+partitions of a topic (`kafka.topic_plan`), what a stream really carries (`lake.maintenance.load`).
 """
 
 import math
@@ -13,25 +13,6 @@ PARTITION_MB = 200
 """Size of a partition that an even division aims at; good ones lie between 128 and 256 MB."""
 
 SMALLEST_GOOD_MB, LARGEST_GOOD_MB = 128, 256
-
-CLUSTER_CONF = {
-    "spark.app.name": "BatchETL",
-    "spark.driver.memory": "4g",
-    "spark.executor.memory": "8g",
-    "spark.executor.cores": "4",
-    "spark.dynamicAllocation.enabled": "true",
-    # Without an external shuffle service the executors that hold shuffle files are kept instead.
-    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
-    "spark.dynamicAllocation.minExecutors": "2",
-    "spark.dynamicAllocation.maxExecutors": "20",
-    "spark.sql.shuffle.partitions": "200",
-    "spark.sql.adaptive.enabled": "true",
-    "spark.sql.adaptive.coalescePartitions.enabled": "true",
-    "spark.sql.autoBroadcastJoinThreshold": "100m",
-    "spark.sql.join.preferSortMergeJoin": "true",
-    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-}
-"""Settings of a cluster's Spark Connect server; the embedded one is sized for two cores (`engine.embedded.spark`)."""
 
 
 class Executors(NamedTuple):
@@ -67,10 +48,9 @@ def target_partitions(size_mb: float) -> int:
     return max(1, math.ceil(size_mb / PARTITION_MB))
 
 
-def spark_defaults() -> str:
-    """`CLUSTER_CONF` as the text of a `spark-defaults.conf`."""
-    width = max(map(len, CLUSTER_CONF)) + 2
-    return "".join(f"{key:<{width}}{value}\n" for key, value in CLUSTER_CONF.items())
+def even_share(size_bytes: int) -> int:
+    """Bytes of each of the partitions that `target_partitions` divides so many bytes into: 200 MB at most."""
+    return math.ceil(size_bytes / target_partitions(size_bytes / 1_000_000))
 
 
 def _require_size(size: float, unit: str) -> None:

@@ -1,43 +1,26 @@
 """Sessions on a Spark Connect server, embedded or remote: one way to connect, one error when it goes away.
 
-Here: session settings, waiting for the port, translating a lost connection. Not here: what is done with a session.
+Here: sessions, waiting for the port, translating a lost connection. Not here: their settings (`engine.profiles`),
+what is done with a session.
 """
 
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from lakehouse.engine.profiles import Profile, session_conf
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
+from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 DEFAULT_PORT = 15002
-
-SESSION_CONF: dict[str, str] = {
-    "spark.sql.session.timeZone": "UTC",
-    # A bad value becomes null and is judged by the stream's rules; it must not end the batch.
-    "spark.sql.ansi.enabled": "false",
-    # Spark would rewrite from_json(…).field into one parse per field: half the speed (DESIGN: parse once).
-    "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
-    "spark.sql.adaptive.enabled": "true",
-    "spark.sql.shuffle.partitions": "4",
-    "spark.sql.parquet.compression.codec": "zstd",
-    "spark.sql.maxConcurrentOutputFileWriters": "64",
-    # Every commit computes the state of the table anew, a job of many small parts: one task costs the least.
-    "spark.databricks.delta.snapshotPartitions": "1",
-    # Delta would refuse versions older than the retention even while their files are there. Gold may stand at one:
-    # vacuum spares it (lake.maintenance.vacuum), and verify must be able to read it.
-    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
-    # As Delta writes them; the default of plain Parquet files is a type without statistics.
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
-}
 
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
@@ -47,11 +30,12 @@ _FOR_FEW_ROWS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
 }
-_FORMANY_ROWS = {
-    "spark.sql.codegen.factoryMode": "FALLBACK",
-    "spark.sql.adaptive.enabled": SESSION_CONF["spark.sql.adaptive.enabled"],
-    "spark.sql.shuffle.partitions": SESSION_CONF["spark.sql.shuffle.partitions"],
+_FOR_MANY_ROWS: dict[Profile, dict[str, str]] = {
+    profile: {"spark.sql.codegen.factoryMode": "FALLBACK"}
+    | {name: session_conf(profile)[name] for name in ("spark.sql.adaptive.enabled", "spark.sql.shuffle.partitions")}
+    for profile in get_args(Profile)
 }
+_profile: "WeakKeyDictionary[SparkSession, Profile]" = WeakKeyDictionary()
 # What each session was last told, so that a stream of small batches does not tell it every time.
 _told: "WeakKeyDictionary[SparkSession, dict[str, str]]" = WeakKeyDictionary()
 
@@ -115,7 +99,8 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         # The default policy waits ten minutes for a dead server; a supervised one is back within seconds, and
         # our callers plan again by themselves.
         session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
-        for key, value in SESSION_CONF.items():
+        _profile[session] = load_settings().spark_profile
+        for key, value in session_conf(_profile[session]).items():
             session.conf.set(key, value)
     return session
 
@@ -126,7 +111,7 @@ def _keep_helper_threads(cls: Any) -> None:
 
 def expect_rows(session: "SparkSession", rows: int) -> None:
     """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for."""
-    wanted = _FOR_FEW_ROWS if rows < MANY_ROWS else _FORMANY_ROWS
+    wanted = _FOR_FEW_ROWS if rows < MANY_ROWS else _FOR_MANY_ROWS[_profile.get(session, "local")]
     if _told.get(session) is wanted:
         return
     for key, value in wanted.items():

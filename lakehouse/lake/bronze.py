@@ -24,7 +24,7 @@ from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import Commit, last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan
-from lakehouse.lake.planner import next_plan, resume_points
+from lakehouse.lake.planner import WAIT_SECONDS, next_plan, resume_points, within_rate
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.tally import oldest_age
 from lakehouse.settings import Settings
@@ -101,8 +101,19 @@ class BronzeWriter:
         if waiting == 0:
             return None, 0
         day, end = self._day_and_end(state, start, before)
+        end = self._within_rate(state, start, end)
         plan = next_plan(self._contract.name, last, state, end=end, day=day, max_rows=max_rows, writer=uuid.uuid4().hex)
         return plan, waiting
+
+    def _within_rate(self, state: TopicState, start: Offsets, end: Offsets) -> Offsets:
+        """The end offsets that the rate per partition allows; the broker is asked only about long backlogs."""
+        rate = self._settings.max_rate_per_partition
+        long = {p: start[p] for p in start if end.get(p, 0) - start[p] > rate * WAIT_SECONDS}
+        if not rate or not long:
+            return end
+        now = datetime.now(UTC)
+        oldest = first_timestamps(self._settings, state.topic, long)
+        return within_rate(start, end, {p: (now - moment).total_seconds() for p, moment in oldest.items()}, rate)
 
     def append(self, plan: Plan, waiting: int = 0) -> BatchReport:
         """Write one plan and make sure that it is the one that was committed.

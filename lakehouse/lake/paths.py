@@ -71,6 +71,10 @@ class LakePaths:
         """Results of the batch layer, partitioned by date: `batch-views/<name>/date=<date>/…`."""
         return f"{self.root}/batch-views/{name}"
 
+    def archive(self, layer: str, stream: str) -> str:
+        """Rows that retention deleted, as Parquet: `run=<n>/arrival_date=<date>/…`."""
+        return f"{self.root}/archive/{layer}/{stream}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""

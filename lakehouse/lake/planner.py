@@ -3,13 +3,16 @@
 Here: offsets arithmetic and the typed refusals. Not here: asking the broker or the log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from itertools import pairwise
 
 from lakehouse.errors import PartitionsMissingError, ResumePointGoneError, TopicRecreatedError, TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.lake.plan import Gap, Offsets, Plan
+
+WAIT_SECONDS = 60
+"""However young a backlog is, a micro-batch may take what this many seconds allow."""
 
 
 def resume_points(stream: str, last: Plan | None, state: TopicState) -> Offsets:
@@ -70,6 +73,16 @@ def cap(start: Offsets, end: Offsets, max_rows: int) -> Offsets:
         capped[partition] = start[partition] + share
         room -= share
     return capped
+
+
+def within_rate(start: Offsets, end: Offsets, waited_seconds: Mapping[int, float], rate: int) -> Offsets:
+    """End offsets with at most `rate` rows per partition and second that its oldest record has waited.
+
+    Back-pressure: a burst is taken in portions, the longer it waits the larger ones, and a partition that holds most of
+    the backlog does not make one huge task. `WAIT_SECONDS` count at least, so that portions are worth a commit.
+    """
+    allowed = {p: round(rate * max(WAIT_SECONDS, waited_seconds.get(p, 0))) for p in start}
+    return {p: min(end[p], start[p] + allowed[p]) for p in start if p in end}
 
 
 def next_plan(

@@ -23,6 +23,7 @@ from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.proofs.gold import prove_gold
 from lakehouse.lake.proofs.history import prove_history
 from lakehouse.lake.proofs.silver import prove_silver
+from lakehouse.lake.schema.retained import deleted
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class StreamProof:
         gold_version: Silver version that gold was built from; None when it was not.
         silver_version: Silver's version that was looked at.
         gaps: Offsets that somebody accepted as lost (`lakehouse accept-gap`).
+        expired: Rows that retention deleted from bronze, as the contract says.
+        closed: Bronze rows of event dates whose other records were deleted; they are not compared.
+        unproved: Silver rows of those dates.
     """
 
     stream: str
@@ -56,6 +60,9 @@ class StreamProof:
     gold_version: int | None
     silver_version: int | None
     gaps: int = 0
+    expired: int = 0
+    closed: int = 0
+    unproved: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,12 @@ def _prove(
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
     last = history[-1][0]
+    gone = deleted(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name))
-    findings = prove_bronze(bronze, contract, settings, history, state)
+    if gone is not None:
+        # A run that was killed has noted what it did not delete yet.
+        bronze = bronze.where(f"arrival_date >= DATE'{gone.before}'")
+    findings = prove_bronze(bronze, contract, settings, history, state, gone.before if gone else None)
     waiting = sum(max(0, end - last.end.get(p, 0)) for p, end in state.end.items())
     merged = last_commit_of(paths.silver(contract.name), "silver")
     through = -1 if merged is None else int(merged.metadata["through"])
@@ -150,5 +161,8 @@ def _prove(
         gold_version=gold.silver_version,
         silver_version=version,
         gaps=sum(plan.gap.offsets for plan, _ in history if plan.gap),
+        expired=gone.total if gone else 0,
+        closed=silver.closed_rows,
+        unproved=silver.unproved_rows,
     )
     return proof, [*findings, *silver.findings, *versions, *gold.findings]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from lakehouse.engine.embedded import jars, ports
+from lakehouse.engine.embedded import jars, ports, spark
 from lakehouse.engine.embedded.duck import EXTENSIONS
 from lakehouse.engine.embedded.java import find_java
 from lakehouse.engine.embedded.preparation import MIN_FREE_BYTES, check_folder
@@ -166,7 +166,7 @@ def check_disk(settings: Settings) -> Check:
 
 def check_memory(settings: Settings) -> Check:
     """The heaps fit into what is available, unless the stack holds them already."""
-    need = heap_bytes(settings.spark_memory) + heap_bytes(settings.kafka_memory) + OVERHEAD_BYTES
+    need = heap_bytes(spark.heap(settings)) + heap_bytes(settings.kafka_memory) + OVERHEAD_BYTES
     available = psutil.virtual_memory().available
     detail = f"{available / 1e9:.1f} GB available, the stack uses up to {need / 1e9:.1f} GB"
     if available >= need or any(entry.pid for entry in status(settings)):

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from lakehouse.engine import profiles
 from lakehouse.engine.embedded import jars
 from lakehouse.engine.embedded.class_archive import ClassArchive
 from lakehouse.engine.embedded.files import write_atomically
@@ -15,7 +16,7 @@ from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
 from lakehouse.engine.embedded.kafka import LOG4J
 from lakehouse.engine.embedded.ports import LOOPBACK
 from lakehouse.engine.embedded.service import ServiceSpec
-from lakehouse.engine.spark import SESSION_CONF, TOKEN_VARIABLE
+from lakehouse.engine.spark import TOKEN_VARIABLE
 from lakehouse.settings import Settings
 
 NAME = "spark"
@@ -74,7 +75,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         title=TITLE,
         command=[
             str(java.path),
-            f"-Xmx{settings.spark_memory}",
+            f"-Xmx{heap(settings)}",
             # Spark compiles code for every query. With the JVM's own limits (48 MB with one compiler) a full collection
             # came every two seconds, only to make room for code and classes.
             "-XX:ReservedCodeCacheSize=512m",
@@ -86,7 +87,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             f"-Djava.io.tmpdir={home / 'tmp'}",
             "-Duser.timezone=UTC",
             *AVRO_LIMITS,
-            *(f"-D{key}={value}" for key, value in server_conf(home, port).items()),
+            *(f"-D{key}={value}" for key, value in server_conf(home, port, settings.spark_profile).items()),
             "-cp",
             classes,
             MAIN_CLASS,
@@ -108,8 +109,16 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
     )
 
 
-def server_conf(home: Path, port: int) -> dict[str, str]:
-    """The server's own settings, and the session settings as its defaults."""
+def heap(settings: Settings) -> str:
+    """The server is its own driver: under the profile `cluster` its heap is a driver's, unless another one is set."""
+    is_said = "spark_memory" in settings.model_fields_set
+    if settings.spark_profile == "cluster" and not is_said:
+        return profiles.CLUSTER_CONF["spark.driver.memory"]
+    return settings.spark_memory
+
+
+def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> dict[str, str]:
+    """The server's own settings, and those of the profile as its defaults."""
     return {
         "spark.master": "local[*]",
         "spark.app.name": "lakehouse",
@@ -137,7 +146,7 @@ def server_conf(home: Path, port: int) -> dict[str, str]:
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
         "spark.kafka.consumer.fetchedData.cache.timeout": "20s",
         "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": "5s",
-        **SESSION_CONF,
+        **profiles.server_conf(profile),
     }
 
 

@@ -15,16 +15,16 @@ from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import LockBusyError
-from lakehouse.lake.maintenance.compaction_plan import SMALL_BYTES, TARGET_BYTES, crowded_days, statements
+from lakehouse.lake.maintenance.compaction_plan import SMALL_BYTES, crowded_days, file_bytes, statements
 from lakehouse.lake.maintenance.table_files import DataFile
 from lakehouse.quality.rules import date_list
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_FILE_SIZE = "spark.databricks.delta.optimize.maxFileSize"
 _CONF = {
     "spark.databricks.delta.optimize.minFileSize": str(SMALL_BYTES),
-    "spark.databricks.delta.optimize.maxFileSize": str(TARGET_BYTES),
     # One rewrite at a time: Spark's default of 15 would leave no core for the drains beside it.
     "spark.databricks.delta.optimize.maxThreads": "1",
 }
@@ -52,7 +52,12 @@ def compact(
     """
     for key, value in _CONF.items():
         spark.conf.set(key, value)
-    return _each(spark, days, guard, lambda group: f"OPTIMIZE delta.`{path}`{_of_days(column, group)}")
+
+    def statement(group: list[str]) -> str:
+        spark.conf.set(_FILE_SIZE, str(file_bytes(days[day] for day in group)))
+        return f"OPTIMIZE delta.`{path}`{_of_days(column, group)}"
+
+    return _each(spark, days, guard, statement)
 
 
 def purge(spark: "SparkSession", path: str, column: str, days: dict[str, int], guard: Guard = nullcontext) -> Rewritten:
@@ -66,7 +71,8 @@ def _of_days(column: str, days: list[str]) -> str:
 
 def compact_events(path: str, files: list[DataFile]) -> Rewritten:
     """Put the small files of `ops/events` together and write a checkpoint, so that readers skip the old commits."""
-    days = list(crowded_days(files))
+    crowded = crowded_days(files)
+    days = list(crowded)
     if not days:
         return Rewritten([], [])
     from deltalake import DeltaTable
@@ -74,7 +80,7 @@ def compact_events(path: str, files: list[DataFile]) -> Rewritten:
 
     try:
         table = DeltaTable(path)
-        table.optimize.compact(target_size=TARGET_BYTES)
+        table.optimize.compact(target_size=file_bytes(crowded.values()))
         table.create_checkpoint()
     except CommitFailedError:
         return Rewritten([], days)

@@ -7,12 +7,13 @@ Here: thresholds and the choice. Not here: reading the files (`lake.maintenance.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from lakehouse.engine.sizing import SMALLEST_GOOD_MB, even_share
 from lakehouse.lake.maintenance.table_files import DataFile
 
 SMALL_BYTES = 32 << 20
 """A file below this is small: opening it costs a reader about as much as reading it."""
-TARGET_BYTES = 128 << 20
-"""Size that small files are put together to: one of Parquet's row groups, read by one task within Spark's heap."""
+LEAST_TARGET_BYTES = SMALLEST_GOOD_MB * 1_000_000
+"""What is put together becomes files of this size at least, where there is as much: a row group is as large."""
 ENOUGH_SMALL = 4
 """Fewer small files in a partition stay as they are: a reader would not notice, and each rewrite costs disk for a week.
 """
@@ -36,6 +37,14 @@ def crowded_days(files: Iterable[DataFile]) -> dict[str, int]:
         if len(sizes) >= ENOUGH_SMALL:
             days[_day(partition)] += sum(sizes)
     return dict(sorted(days.items()))
+
+
+def file_bytes(days: Iterable[int]) -> int:
+    """The size of file that days with so many bytes of small files are put together to: even parts of 128 to 200 MB.
+
+    The largest day decides; a file never spans days.
+    """
+    return max(LEAST_TARGET_BYTES, even_share(max(days)))
 
 
 def hollow_days(files: Iterable[DataFile]) -> dict[str, int]:

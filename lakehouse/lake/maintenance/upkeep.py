@@ -22,6 +22,7 @@ from lakehouse.lake.guards.locks import exclusive, silver_lock, speed_lock
 from lakehouse.lake.maintenance import compaction
 from lakehouse.lake.maintenance.compaction_plan import crowded_days, hollow_days
 from lakehouse.lake.maintenance.needed import gold_version, last_version, needed_version
+from lakehouse.lake.maintenance.retention import NOTHING, Expired, expire
 from lakehouse.lake.maintenance.table_files import DataFile, TableStats, data_files
 from lakehouse.lake.maintenance.vacuum import Removed, require_retention, trim_log, vacuum, vacuum_events
 from lakehouse.lake.paths import LakePaths, table_exists
@@ -52,6 +53,7 @@ class TableReport:
         held_back: Why nothing was vacuumed although it could have been.
         log_files: Old files of the Delta log that were deleted.
         seconds: Time it took.
+        expired: Arrival days that were deleted because the contract keeps them no longer, with their rows.
     """
 
     stream: str
@@ -66,6 +68,7 @@ class TableReport:
     held_back: str = ""
     log_files: int = 0
     seconds: float = 0.0
+    expired: Expired = NOTHING
 
 
 class _Table(NamedTuple):
@@ -120,7 +123,11 @@ def maintain_stream(
     spark = connect(settings.spark_remote)
 
     def work(table: _Table, needed: Callable[[], int | None]) -> None:
-        done = _maintain(spark, table, settings, dry_run=dry_run)
+        with nullcontext() if dry_run else settled(settings, table.path):
+            gone = expire(spark, contract, paths, table.layer, dry_run=dry_run)
+        done = replace(_maintain(spark, table, settings, dry_run=dry_run), expired=gone)
+        if gone.days and not dry_run:
+            write_facts(paths, [Fact(table.stream, table.layer, "retention", rows=gone.rows, details=asdict(gone))])
         if not dry_run:
             done = replace(done, log_files=trim_log(table.path, needed(), KEEP_LOG_DAYS))
             write_facts(paths, [_fact(done)])

@@ -3,9 +3,11 @@
 Here: three comparisons and the words for what they find. Not here: repairing.
 """
 
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.caching import cached
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.kafka.timestamps import visible_offsets
 from lakehouse.lake.ledger import Commit
@@ -35,6 +37,7 @@ def prove_bronze(
     settings: Settings,
     history: list[tuple[Plan, Commit]],
     state: TopicState,
+    kept_since: date | None = None,
 ) -> list[Finding]:
     """Everything that is wrong with a stream's bronze table; empty when it holds exactly what was planned.
 
@@ -44,11 +47,13 @@ def prove_bronze(
         settings: For reading single offsets from the broker.
         history: Its batches with their commits, oldest first.
         state: What the broker holds now.
+        kept_since: First arrival day that retention has left; batches of earlier ones are counted, not missed.
     """
-    known = [plan for plan, _ in history]
+    kept = [(plan, commit) for plan, commit in history if kept_since is None or plan.day >= kept_since]
+    known = [plan for plan, _ in kept]
     return [
-        *(Finding(contract.name, "contiguity", text) for text in chain_breaks(known)),
-        *_batch_counts(bronze, contract.name, history),
+        *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in history])),
+        *_batch_counts(bronze, contract.name, kept),
         *_identities(bronze, contract, settings, known, state),
     ]
 
@@ -87,11 +92,14 @@ def _identities(
     findings: list[Finding] = []
     for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
         mine = held.get((topic_id, partition), _Holding(0, 0, start, start - 1))
+        if mine.rows == mine.distinct == end - start:
+            continue
         part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
-        if mine.rows > mine.distinct:
-            findings += _doubled(part, contract.name, partition)
-        if mine.distinct < end - start:
-            missing = missing_ranges(part, start, end)
+        with cached(part, ["offset"]) as offsets:
+            if mine.rows > mine.distinct:
+                findings += _doubled(offsets, contract.name, partition)
+            missing = missing_ranges(offsets, start, end) if mine.distinct < end - start else []
+        if missing:
             still_there = topic_id == state.topic_id
             findings += _lost(contract, settings, partition, missing, state.start.get(partition, 0), still_there)
     return findings

@@ -3,6 +3,7 @@
 Here: comparing whole tables by order-independent fingerprints, then naming rows where they differ.
 """
 
+from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -13,6 +14,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
 from lakehouse.lake.quarantine import as_quarantine
 from lakehouse.lake.schema.accepted import unfollowed
+from lakehouse.lake.schema.retained import closed_before, deleted
 from lakehouse.transforms.events import silver_columns, slim, valid_rows
 from lakehouse.transforms.winners import winner_per_key
 
@@ -20,16 +22,22 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _NAMED = 5
+_ALL = "true"
 
 
 class SilverProof(NamedTuple):
-    """Row counts through the last merged batch, and what does not hold."""
+    """Row counts through the last merged batch, and what does not hold.
+
+    `closed_rows` of bronze and `unproved_rows` of silver belong to event dates whose other records retention deleted.
+    """
 
     bronze_rows: int
     silver_rows: int
     quarantine_rows: int
     repeats: int
     findings: list[Finding]
+    closed_rows: int = 0
+    unproved_rows: int = 0
 
 
 def prove_silver(
@@ -47,17 +55,45 @@ def prove_silver(
         .select(*silver_columns(contract))
     )
     known = last_plan(paths.bronze(contract.name))
-    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
+    open_dates, kept, rejects_kept = _after_retention(contract, paths)
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through} AND {kept}")
     # Judged once and kept for both comparisons: parsing is what costs.
     generations = known[0].generations if known else ()
     judged = materialised(slim(judge_as_decided(bronze, contract, generations, paths), contract))
-    expected = winner_per_key(valid_rows(judged, contract), contract)
+    valid = valid_rows(judged, contract).where(open_dates)
+    expected = winner_per_key(valid, contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
-    rows, findings = _compare(contract, silver, expected)
-    rejected, more = _compare_quarantine(contract, quarantine, rejects)
+    rows, findings = _compare(contract, silver.where(open_dates), expected)
+    rejected, more = _compare_quarantine(contract, quarantine.where(rejects_kept), rejects.where(rejects_kept))
     read = judged.count()
-    return SilverProof(read, rows, rejected, max(0, read - rejected - rows), [*findings, *more])
+    if rejects_kept == _ALL:
+        return SilverProof(read, rows, rejected, max(0, read - rejected - rows), [*findings, *more])
+    closed = valid_rows(judged, contract).where(f"NOT {open_dates}").count()
+    unproved = silver.where(f"NOT {open_dates}").count()
+    return SilverProof(read, rows, rejected, valid.count() - rows, [*findings, *more], closed, unproved)
+
+
+class _Kept(NamedTuple):
+    """What retention left, as SQL conditions: event dates that bronze can prove, arrival days of the two tables."""
+
+    event_dates: str
+    bronze: str
+    quarantine: str
+
+
+def _after_retention(contract: StreamContract, paths: LakePaths) -> _Kept:
+    closed = closed_before(contract, paths)
+    days = [
+        found.before if (found := deleted(path)) is not None else None
+        for path in (paths.bronze(contract.name), paths.quarantine(contract.name))
+    ]
+    both = max((day for day in days if day is not None), default=None)
+    return _Kept(_since("event_date", closed), _since("arrival_date", days[0]), _since("arrival_date", both))
+
+
+def _since(column: str, day: date | None) -> str:
+    return _ALL if day is None else f"({column} >= DATE'{day}')"
 
 
 def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> tuple[int, list[Finding]]:

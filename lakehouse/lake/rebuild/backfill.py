@@ -23,6 +23,7 @@ from lakehouse.lake.ledger import current_version, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import DayReport
+from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
@@ -90,6 +91,13 @@ def rebuild_days(
     if known is None:
         note = "bronze is empty; nothing to do"
         return [DayReport(contract.name, day, 0, time.monotonic() - began, note) for day in days]
+    closed = closed_before(contract, paths)
+    kept = [day for day in days if closed is not None and day < closed]
+    if kept:
+        note = f"kept as it is: its records in bronze were deleted by retention (event dates before {closed})"
+        reports = [DayReport(contract.name, day, 0, 0.0, note) for day in kept]
+        rest = [day for day in days if day not in kept]
+        return [*reports, *(rebuild_days(spark, contract, paths, rest) if rest else [])]
     metadata = {
         "kind": "backfill",
         "stream": contract.name,

@@ -29,6 +29,7 @@ from lakehouse.lake.ledger import commits, current_version, merged_through, plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.damage import require_sound
 from lakehouse.lake.proofs.silver import fingerprints
+from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.settings import Settings
@@ -74,8 +75,8 @@ def replay(
     """Rebuild silver of event dates from `since` on (None: all) from bronze alone, and swap it in.
 
     Raises:
-        UsageError: an unfinished replay of other dates or another contract is there, or dates are named for a `cdc`
-            stream.
+        UsageError: an unfinished replay of other dates or another contract is there, dates are named for a `cdc`
+            stream, or bronze no longer holds all records of the dates.
         Stop: as `lake.silver.SilverWriter.merge`; the same command goes on where it stopped.
     """
     began = time.monotonic()
@@ -89,6 +90,7 @@ def replay(
     paths = LakePaths.of(settings)
     require_sound(contract.name, paths)
     day = None if since is None else since.astimezone(UTC).date()
+    _require_in_bronze(contract, paths, day)
     _require_same(contract, paths, day)
     spark = connect(settings.spark_remote)
     try:
@@ -122,6 +124,17 @@ def abort(contract: StreamContract, settings: Settings) -> bool:
 
 def _home(contract: StreamContract, paths: LakePaths) -> Path:
     return Path(paths.beside.silver(contract.name)).parent
+
+
+def _require_in_bronze(contract: StreamContract, paths: LakePaths, day: date | None) -> None:
+    """What retention deleted from bronze cannot be computed from bronze."""
+    closed = closed_before(contract, paths)
+    if closed is not None and (day is None or day < closed):
+        raise UsageError(
+            f"Silver of stream {contract.name} can be replayed from {closed} on.",
+            why="Retention deleted older records from bronze; silver keeps what was made of them.",
+            fix=f"lakehouse replay {contract.name} --from {closed}",
+        )
 
 
 def _require_same(contract: StreamContract, paths: LakePaths, day: date | None) -> None:

@@ -110,7 +110,7 @@ def test_a_wrong_password_or_authority_is_a_refusal_not_an_outage(broker: Secure
 
 
 def test_the_msk_section_of_a_producer_file_is_let_in(
-    broker: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broker: SecuredBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contract = sales_on(broker.as_admin(), "safe_msk")
     permit(broker, USER)
@@ -121,11 +121,15 @@ def test_the_msk_section_of_a_producer_file_is_let_in(
     section["producer"] |= {"sasl.mechanism": "PLAIN", "ssl.ca.location": str(broker.authority)}
     file = tmp_path / "producer.json"
     file.write_text(json.dumps({"msk": section}), encoding="utf-8")
+    # The look before anything is sent is a client like any other: TLS and password.
+    produce_sales(config=file, section="msk", topic=contract.topic.name, check=True, seed=1)
+    assert "topic safe_msk exists" in capsys.readouterr().out
     with pytest.raises(Exit) as ended:
         produce_sales(config=file, section="msk", topic=contract.topic.name, count=40, burst=True, seed=1)
     assert ended.value.exit_code == 0
     assert sum(read_topic_state(broker.as_admin(), contract.topic.name).end.values()) == 40
     section["producer"]["sasl.password"] = "wrong"
     file.write_text(json.dumps({"msk": section}), encoding="utf-8")
-    with pytest.raises(AccessDeniedError):
-        produce_sales(config=file, section="msk", topic=contract.topic.name, count=1, seed=1)
+    for check in (True, False):
+        with pytest.raises(AccessDeniedError):
+            produce_sales(config=file, section="msk", topic=contract.topic.name, count=1, seed=1, check=check)

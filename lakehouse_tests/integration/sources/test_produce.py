@@ -161,3 +161,10 @@ def test_changes_of_a_table_go_to_its_topic_and_tombstones_are_counted(settings:
     result = _result(_start("orders", "--count", "150", "--seed", "1", "--topic", topic, "--json"))
     assert (result["topic"], result["sent"], result["failed"], result["seed"]) == (topic, 150, 0, 1)
     assert _count(settings, topic) == 150
+
+
+def test_devices_are_keyed_by_device(settings: Settings, topic: str) -> None:
+    arguments = ("--topic", topic, "--count", "60", "--devices", "5", "--burst", "--seed", "3", "--json")
+    summary = _result(_start("devices", *arguments))
+    assert (summary["sent"], summary["failed"], summary["devices"]) == (60, 0, 5)
+    assert Counter(event["host"] for event in _values(settings, topic)) == {f"device-{n:04d}": 12 for n in range(5)}

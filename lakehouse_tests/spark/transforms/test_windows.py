@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakehouse.transforms.joins import with_dimension
 from lakehouse.transforms.sessions import session_parts, sessions
 from lakehouse.transforms.watermarks import tops_by_batch, watermarks_by_batch, with_lateness
 from lakehouse.transforms.windows import EVENT_COUNT, merged, windowed
@@ -97,15 +96,3 @@ def as_sessions(frame: "DataFrame") -> set[tuple[Any, ...]]:
         (row["user_id"], row["session_start"].astimezone(UTC), row["event_count"], float(row["total_value"]))
         for row in frame.collect()
     }
-
-
-def test_a_dimension_join_keeps_each_event_once_and_is_a_broadcast(spark: "SparkSession") -> None:
-    frame = spark.createDataFrame([(str(n), f"U{n % 3}", at("10:00"), 0) for n in range(9)], SCHEMA)
-    dimension = spark.createDataFrame(
-        [("U0", "buyer", 3), ("U1", "guest", None), ("U1", "guest", None), ("U9", "buyer", 1)],
-        "user string, segment string, orders int",
-    )
-    joined = with_dimension(frame, dimension, on="user", unknown={"segment": "'unknown'", "orders": "0"})
-    found = Counter((row["user"], row["segment"], row["orders"]) for row in joined.collect())
-    assert found == {("U0", "buyer", 3): 3, ("U1", "guest", 0): 3, ("U2", "unknown", 0): 3}
-    assert "BroadcastHashJoin" in joined._explain_string()

@@ -1,7 +1,7 @@
 """Runs as figures, failed runs as mail (retried ones silent), runs and backfills as the audit table."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ import pytest
 from lakehouse.components import LakeResource
 from lakehouse.components.audit import actor_of, dagster_actions
 from lakehouse.components.failed_runs import build_failure_sensor
+from lakehouse.components.pipeline import build_pipeline_defs
 from lakehouse.components.run_metrics import sample_runs
+from lakehouse.contracts.pipelines import load_pipeline
 from lakehouse.errors import SettingsError
 from lakehouse.lake.events import Fact, write_facts
+from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.monitoring.audit import record
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quality.store import read_rows
+from lakehouse.settings import load_settings
 from lakehouse_tests.streams import rows_of
 from lakehouse_tests.unit.ops.servers import Mailbox, mail_server
 
@@ -105,6 +109,23 @@ def test_a_failure_is_mailed_and_a_retry_is_not(instance: dg.DagsterInstance, ma
     assert "docs/runbooks/alerts/pipeline_failure.md" in message.get_payload()
     tick(instance, run(instance, fail=True))
     assert len(mail.mails) == 1, "the same trouble is told once"
+
+
+def test_a_failed_run_of_covid_etl_is_mailed(instance: dg.DagsterInstance, mail: Mailbox, home: Path) -> None:
+    contract = load_pipeline("covid_etl")
+    assert (contract.retries.attempts, contract.retries.delay) == (3, timedelta(minutes=5))
+    # The lake is another one than this folder's: final, before any service is asked.
+    require_lake(load_settings())
+    (home / "lake").rename(home / "other")
+    found = dg.Definitions.merge(build_pipeline_defs(contract), dg.Definitions(resources={"lake": LakeResource()}))
+    job = found.resolve_job_def("covid_etl")
+    result = job.execute_in_process(instance=instance, partition_key="2026-03-01", raise_on_error=False)
+    assert not result.success
+    assert "email sent" in tick(instance, result).skip_message
+    ((recipients, message),) = mail.mails
+    assert recipients == ["alerts@company.com"]
+    assert "job covid_etl failed" in str(message["Subject"]).replace("\n", "")
+    assert "docs/runbooks/alerts/pipeline_failure.md" in message.get_payload()
 
 
 def test_every_failure_is_written_down_and_a_wrong_handler_silences_no_mail(

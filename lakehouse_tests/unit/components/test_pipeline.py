@@ -1,22 +1,26 @@
 """Batch pipelines as Dagster sees them: the facts of each one, its graph, every tick of every schedule."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._utils.schedules import cron_string_iterator
+from pydantic import ValidationError
 
 from lakehouse.components import LakeResource
-from lakehouse.components.pipeline import build_job, build_pipeline_defs
+from lakehouse.components.pipeline import KUBERNETES_TAG, MEMORY_TAG, build_job, build_pipeline_defs
 from lakehouse.components.pipeline_assets import pool, retry_policy, step_key
 from lakehouse.components.pipeline_schedules import build_schedule, request_at
 from lakehouse.components.pipeline_sensors import build_catch_up_sensor, missing_windows
-from lakehouse.contracts.pipeline import PipelineContract, Retries
+from lakehouse.contracts.pipeline import PipelineContract, Resources, Retries
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.contracts.window import LENGTHS, window_of
+from lakehouse.settings import PROJECT_ROOT
 
 PIPELINES = load_pipelines()
 
@@ -168,7 +172,7 @@ def test_checks_of_the_daily_flow_stand_before_the_transforms_and_block() -> Non
     graph = found.resolve_asset_graph()
     orders = found.get_assets_def(step_key("daily_etl", "orders"))
     blocking = {spec.name for spec in orders.check_specs if spec.blocking}
-    assert blocking == {"order_id_there", "price_positive", "quantity_positive"}
+    assert blocking == {"order_id_there", "amount_not_negative", "updated_after_created"}
     chain = ["orders", "orders_clean", "revenue", "daily_revenue", "report"]
     for before, after in itertools.pairwise(chain):
         assert step_key("daily_etl", before) in graph.get(step_key("daily_etl", after)).parent_keys
@@ -228,3 +232,23 @@ def test_the_catch_up_sensor_reads_runs_and_tables_of_the_instance() -> None:
     assert isinstance(answer, list)
     assert [request.partition_key for request in answer] == days[1:3]
     assert len({request.run_key for request in answer}) == 2
+
+
+def test_memory_and_processor_of_a_run_are_tags_and_large_runs_go_one_at_a_time() -> None:
+    small = defs_of("daily_etl").resolve_job_def("daily_etl").tags
+    large = defs_of("sales_history").resolve_job_def("sales_history").tags
+    pods = [json.loads(tags[KUBERNETES_TAG])["container_config"]["resources"] for tags in (small, large)]
+    assert pods == [
+        {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}},
+        {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+    ]
+    assert (small.get(MEMORY_TAG), large.get(MEMORY_TAG)) == (None, "large")
+    instance = yaml.safe_load((PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml").read_text(encoding="utf-8"))
+    (limit,) = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert limit == {"key": MEMORY_TAG, "value": "large", "limit": 1}
+
+
+@pytest.mark.parametrize("asked", [{"memory": "1G"}, {"memory": "0Mi"}, {"cpu": "half"}, {"disk": "1Gi"}])
+def test_resources_that_no_cluster_understands(asked: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Resources.model_validate(asked)

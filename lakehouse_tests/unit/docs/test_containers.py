@@ -35,14 +35,16 @@ def test_profiles(services: dict[str, dict[str, Any]]) -> None:
     for name, spec in services.items():
         for profile in spec.get("profiles", []):
             profiles.setdefault(profile, set()).add(name)
-    assert profiles == {"kafka-local": {"kafka", "kafka-ui"}, "spark": {"spark"}}
+    assert profiles == {"kafka-local": {"kafka", "kafka-ui"}, "spark": {"spark"}, "connect": {"connect"}}
 
 
 def test_every_port_is_published_on_the_loopback_only(services: dict[str, dict[str, Any]]) -> None:
     ports = {name: port for name, spec in services.items() for port in spec.get("ports", [])}
     assert all(port.startswith(f"{LOOPBACK}:") for port in ports.values()), ports
     host = {name: int(port.split(":")[1]) for name, port in ports.items()}
-    assert host == {"postgres": 5432, "dagster-webserver": 3000, "kafka": 9092, "kafka-ui": 8090, "spark": 15002}
+    assert host == {
+        "postgres": 5432, "dagster-webserver": 3000, "kafka": 9092, "kafka-ui": 8090, "spark": 15002, "connect": 8083,
+    }  # fmt: skip
 
 
 def test_every_service_has_a_health_check_and_a_pinned_image(services: dict[str, dict[str, Any]]) -> None:
@@ -79,7 +81,28 @@ def test_broker_has_one_version(services: dict[str, dict[str, Any]]) -> None:
     lock = (PROJECT_ROOT / "infra" / "jars.lock").read_text(encoding="utf-8")
     embedded = re.search(r"org\.apache\.kafka:kafka_2\.13:(\S+)", lock)
     assert embedded is not None
-    assert services["kafka"]["image"] == f"apache/kafka:{embedded[1]}"
+    assert services["kafka"]["image"] == services["connect"]["image"] == f"apache/kafka:{embedded[1]}"
+
+
+def test_connect_is_the_embedded_worker_and_has_what_the_snowflake_sink_names(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    from lakehouse.engine.embedded.connect import worker_properties
+    from lakehouse.kafka.connectors import render
+
+    content = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["configs"]["connect"]["content"]
+    ours = dict(line.split("=", 1) for line in content.splitlines())
+    embedded = dict(line.split("=", 1) for line in worker_properties("x", 1, Path("y")).splitlines())
+    own = {"bootstrap.servers", "plugin.path", "listeners", "rest.advertised.host.name"}
+    assert {key: value for key, value in ours.items() if key not in own} == {
+        key: embedded[key] for key in ours.keys() - own
+    }
+    allowed = ours["config.providers.env.param.allowlist.pattern"]
+    named = set(re.findall(r"\$\{env:(\w+)\}", " ".join(render("snowflake_connector").config.values())))
+    environment = services["connect"]["environment"]
+    assert named == set(environment)
+    assert all(re.fullmatch(allowed, name) for name in named)
+    assert all(value == f"${{{name}:-}}" for name, value in environment.items()), "no secret, and none demanded"
 
 
 def test_instance_of_the_image_is_the_laptops_plus_postgres() -> None:
@@ -91,6 +114,32 @@ def test_instance_of_the_image_is_the_laptops_plus_postgres() -> None:
     wanted = set(re.findall(r"env: (\w+)", ours))
     environment = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["x-dagster"]["environment"]
     assert wanted <= set(environment)
+
+
+@pytest.mark.parametrize("sample", ["celery", "kubernetes"])
+def test_an_instance_for_several_machines_is_one_that_dagster_accepts(sample: str, tmp_path: Path) -> None:
+    from dagster._core.errors import DagsterInvalidConfigError
+    from dagster._core.instance.config import dagster_instance_config
+
+    parts = [
+        PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml",
+        DOCKER / "dagster.yaml",
+        PROJECT_ROOT / "infra" / "dagster" / f"{sample}.yaml",
+    ]
+    texts = [part.read_text(encoding="utf-8") for part in parts]
+    names = [name for text in texts for name in yaml.safe_load(text)]
+    assert len(names) == len(set(names)), "YAML would silently take the last of two"
+    (tmp_path / "dagster.yaml").write_text("".join(texts), encoding="utf-8")
+    config, _ = dagster_instance_config(str(tmp_path))
+    launcher = config["run_launcher"]
+    assert (launcher["module"], launcher["class"]) == {
+        "celery": ("dagster_celery.launcher", "CeleryRunLauncher"),
+        "kubernetes": ("dagster_k8s", "K8sRunLauncher"),
+    }[sample]
+    for wrong in ("run_lancher: {}\n", "run_launcher: {module: dagster_k8s}\n"):
+        (tmp_path / "dagster.yaml").write_text("".join(texts[:2]) + wrong, encoding="utf-8")
+        with pytest.raises(DagsterInvalidConfigError):
+            dagster_instance_config(str(tmp_path))
 
 
 def test_dockerfile_names_files_and_targets_that_exist(services: dict[str, dict[str, Any]]) -> None:
@@ -131,7 +180,20 @@ def test_compose_accepts_the_file() -> None:
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker compose is not installed here")
     result = subprocess.run(
-        [docker, "compose", "-f", str(COMPOSE), "--profile", "kafka-local", "--profile", "spark", "config", "--quiet"],
+        [
+            docker,
+            "compose",
+            "-f",
+            str(COMPOSE),
+            "--profile",
+            "kafka-local",
+            "--profile",
+            "spark",
+            "--profile",
+            "connect",
+            "config",
+            "--quiet",
+        ],
         env={**os.environ, "POSTGRES_PASSWORD": "x"},
         capture_output=True,
         text=True,

@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.engine.profiles import spark_defaults
 from lakehouse.engine.sizing import (
     LARGEST_GOOD_MB,
     PARTITION_MB,
     SMALLEST_GOOD_MB,
+    even_share,
     executors_for,
-    spark_defaults,
     target_partitions,
 )
 from lakehouse.errors import UsageError
@@ -34,6 +35,13 @@ def test_partitions_hold_about_200_mb_and_none_is_too_large(size_mb: float) -> N
     assert size_mb / number <= PARTITION_MB < LARGEST_GOOD_MB
     if size_mb >= 2 * SMALLEST_GOOD_MB:
         assert size_mb / number >= PARTITION_MB / 2
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_an_even_share_fills_its_partitions_and_leaves_no_small_rest(size: int) -> None:
+    share, number = even_share(size), target_partitions(size / 1_000_000)
+    assert share <= PARTITION_MB * 1_000_000
+    assert (number - 1) * share < size <= number * share or size == 0
 
 
 @pytest.mark.parametrize("size", [-1, float("nan")])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lakehouse.errors import PartitionsMissingError, ResumePointGoneError, TopicRecreatedError, TopicTruncatedError
 from lakehouse.kafka.offsets import TopicState
 from lakehouse.lake.plan import Plan
-from lakehouse.lake.planner import cap, next_plan, resume_points
+from lakehouse.lake.planner import WAIT_SECONDS, cap, next_plan, resume_points, within_rate
+from lakehouse.settings import load_settings
 
 DAY = date(2026, 11, 20)
 
@@ -51,6 +52,13 @@ def test_the_cap_takes_all_of_a_backlog_that_fits(backlog: tuple[dict[int, int],
     total = sum(end[p] - start[p] for p in start)
     taken = sum(cap(start, end, rows)[p] - start[p] for p in start)
     assert taken == min(total, rows)
+
+
+def test_a_thousand_rows_per_partition_and_second_of_waiting() -> None:
+    rate = load_settings().max_rate_per_partition
+    start = {0: 5, 1: 5, 2: 5, 3: 5}
+    end = within_rate(start, {0: 10**6, 1: 10**6, 2: 105, 3: 10**6}, {0: 90.0, 1: 3.5, 2: 900.0}, rate)
+    assert end == {0: 5 + 90_000, 1: 5 + 1000 * WAIT_SECONDS, 2: 105, 3: 5 + 1000 * WAIT_SECONDS}
 
 
 def test_a_partition_added_later_is_read_from_its_first_record() -> None:

@@ -15,6 +15,7 @@ import pytest
 from lakehouse.engine import spark as spark_client
 from lakehouse.engine.embedded import kafka, ports, processes, stack
 from lakehouse.engine.embedded.state import StackFiles
+from lakehouse.engine.profiles import session_conf
 from lakehouse.errors import SparkUnreachableError
 from lakehouse.settings import Settings, load_settings
 
@@ -93,7 +94,7 @@ def test_health_of_the_running_stack(own):
 def test_session_settings_reach_the_server(own):
     session = spark_client.connect(entry(own, "spark").url)
     try:
-        for key, value in spark_client.SESSION_CONF.items():
+        for key, value in session_conf("local").items():
             assert session.conf.get(key) == value
     finally:
         session.stop()

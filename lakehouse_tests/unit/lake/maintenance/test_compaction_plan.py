@@ -1,11 +1,14 @@
 """Which days are rewritten, and in which portions."""
 
+import pytest
+
 from lakehouse.lake.maintenance.compaction_plan import (
     ENOUGH_SMALL,
     PURGE_SHARE,
     SMALL_BYTES,
     STATEMENT_BYTES,
     crowded_days,
+    file_bytes,
     hollow_days,
     statements,
 )
@@ -32,6 +35,13 @@ def test_only_days_with_enough_small_files_in_one_partition_are_crowded() -> Non
 
 def test_a_table_without_partitions_is_one_day() -> None:
     assert crowded_days([DataFile(str(n), (), 10, 1) for n in range(ENOUGH_SMALL)]) == {"": 10 * ENOUGH_SMALL}
+
+
+@pytest.mark.parametrize(
+    ("days", "megabytes"), [([1_000], 128), ([150_000_000], 150), ([90_000_000, 500_000_000], 500 / 3), ([10**9], 200)]
+)
+def test_a_day_is_put_together_to_even_files_of_128_to_200_megabytes(days: list[int], megabytes: float) -> None:
+    assert file_bytes(days) == pytest.approx(megabytes * 1_000_000, abs=1)
 
 
 def test_only_days_with_many_deleted_rows_are_hollow() -> None:

@@ -1,0 +1,68 @@
+"""The two profiles of Spark: `local`, one machine with two cores, and `cluster`, the batch cluster named BatchETL.
+
+Here: settings of servers and of sessions, by profile. Not here: how large a cluster should be (`engine.sizing`), the
+embedded server's own settings (`engine.embedded.spark`).
+"""
+
+from typing import Literal
+
+Profile = Literal["local", "cluster"]
+
+COMMON_CONF: dict[str, str] = {
+    "spark.sql.session.timeZone": "UTC",
+    # A bad value becomes null and is judged by the stream's rules; it must not end the batch.
+    "spark.sql.ansi.enabled": "false",
+    # Spark would rewrite from_json(…).field into one parse per field: half the speed (DESIGN: parse once).
+    "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.maxConcurrentOutputFileWriters": "64",
+    # Every commit computes the state of the table anew, a job of many small parts: one task costs the least.
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # Delta would refuse versions older than the retention even while their files are there. Gold may stand at one:
+    # vacuum spares it (lake.maintenance.vacuum), and verify must be able to read it.
+    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
+    # As Delta writes them; the default of plain Parquet files is a type without statistics.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+}
+"""Settings of every session, whatever the profile."""
+
+LOCAL_CONF = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.shuffle.partitions": "4",
+}
+
+CLUSTER_CONF = {
+    "spark.app.name": "BatchETL",
+    "spark.driver.memory": "4g",
+    "spark.executor.memory": "8g",
+    "spark.executor.cores": "4",
+    "spark.dynamicAllocation.enabled": "true",
+    # Without an external shuffle service the executors that hold shuffle files are kept instead.
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    "spark.dynamicAllocation.minExecutors": "2",
+    "spark.dynamicAllocation.maxExecutors": "20",
+    "spark.sql.shuffle.partitions": "200",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.adaptive.coalescePartitions.enabled": "true",
+    "spark.sql.autoBroadcastJoinThreshold": "100m",
+    "spark.sql.join.preferSortMergeJoin": "true",
+    "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+}
+"""What `infra/spark/spark-defaults.conf` gives a cluster's Spark Connect server."""
+
+
+def server_conf(profile: Profile) -> dict[str, str]:
+    """What a server of the profile is started with besides its own address and jars."""
+    return (CLUSTER_CONF if profile == "cluster" else LOCAL_CONF) | COMMON_CONF
+
+
+def session_conf(profile: Profile) -> dict[str, str]:
+    """What each session says again: a server that somebody else started may have other defaults."""
+    return {name: value for name, value in server_conf(profile).items() if name.startswith("spark.sql.")} | COMMON_CONF
+
+
+def spark_defaults() -> str:
+    """`CLUSTER_CONF` as the text of a `spark-defaults.conf`."""
+    width = max(map(len, CLUSTER_CONF)) + 2
+    return "".join(f"{key:<{width}}{value}\n" for key, value in CLUSTER_CONF.items())
