@@ -58,7 +58,14 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
     classes = class_path(settings)
     # Rows live short: half of the heap for the young, in large pages where the system has them (an eighth faster).
-    module_options = ["-XX:+UseParallelGC", "-XX:NewRatio=1", "-XX:+UseTransparentHugePages", *SPARK_MODULE_OPTIONS]
+    # The code that judges a row is one method; beyond 8,000 bytes, some thirty rules, Java would only interpret it.
+    module_options = [
+        "-XX:-DontCompileHugeMethods",
+        "-XX:+UseParallelGC",
+        "-XX:NewRatio=1",
+        "-XX:+UseTransparentHugePages",
+        *SPARK_MODULE_OPTIONS,
+    ]
     own_options = settings.java_options.split()
     archive = ClassArchive(
         settings.cache_dir,
