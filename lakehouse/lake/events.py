@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse.engine.storage import storage_error
+from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport
 
@@ -64,7 +64,6 @@ def write_facts(paths: LakePaths, facts: list[Fact]) -> None:
         return
     import pyarrow as pa
     from deltalake import write_deltalake
-    from deltalake.exceptions import DeltaError
 
     schema = pa.schema(
         [
@@ -81,10 +80,5 @@ def write_facts(paths: LakePaths, facts: list[Fact]) -> None:
         ]
     )
     rows = [{**asdict(fact), "details": json.dumps(fact.details, default=str)} for fact in facts]
-    try:
+    with storage_errors():
         write_deltalake(paths.events, pa.Table.from_pylist(rows, schema=schema), mode="append")
-    except (OSError, DeltaError) as error:
-        refused = storage_error(error)
-        if refused is None:
-            raise
-        raise refused from error

@@ -165,7 +165,7 @@ def test_the_command_needs_a_database_and_says_what_is_wrong(monkeypatch: pytest
     for arguments, message in (
         (["db", "--table", "orders"], "No source database"),
         (["db", "--table", "orders", "--overlap", "soon"], "no duration"),
-        (["db", "--table", "orders", "--date", "today"], "isoformat"),
+        (["db", "--table", "orders", "--date", "today"], "is no date"),
     ):
         result = CliRunner().invoke(produce.app, arguments)
         assert isinstance(result.exception, UsageError)

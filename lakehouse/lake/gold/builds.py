@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.engine.duck import literal
-from lakehouse.engine.storage import storage_error
+from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, build_record, dbt_run
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode
@@ -157,7 +157,7 @@ def building(
     from lakehouse.contracts.load import load_streams
 
     folder = gold_path(settings).parent
-    with _storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
+    with storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
         paths = LakePaths.of(settings)
         pii_key = _pii_key(settings)
         lake_id = read_lake_id(paths)
@@ -270,20 +270,6 @@ def _exclusively(path: Path, wait_seconds: float) -> Iterator[None]:
         raise GoldBusyError(
             f"Gold is being built by process {error.holder}.", fix="Wait for it to end, then run the command again."
         ) from error
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """A full or read-only disk as a typed error; what is published stays as it is."""
-    import duckdb
-
-    try:
-        yield
-    except (OSError, duckdb.Error) as error:
-        refused = storage_error(error)
-        if refused is None:
-            raise
-        raise refused from error
 
 
 def _sync(path: Path) -> None:

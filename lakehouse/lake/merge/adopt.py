@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from lakehouse.engine.crash import crash_point
+from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.merge.actions import Add, add_of, adds_of, hidden, removed, rows_of
@@ -38,6 +39,7 @@ class Adopted(NamedTuple):
     updated: int
 
 
+@storage_errors()
 def adopt(
     staged: Staged,
     event_dates: Iterable[str],
@@ -59,6 +61,7 @@ def adopt(
     Raises:
         SchemaIncompatibleError: the table was brought up to another version of the contract meanwhile.
         BatchConflictError: another writer committed first; nothing of ours can be seen, start again.
+        DiskFullError: as it says; likewise.
     """
     contract, table = staged.contract, staged.table
     require_followed(contract, read_accepted(str(table)))

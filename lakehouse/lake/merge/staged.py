@@ -19,6 +19,7 @@ from uuid import uuid4
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import duck_connection, literal
 from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import PROVENANCE, VERDICTS
 
@@ -97,7 +98,8 @@ class Staged:
 def staging(contract: StreamContract, table: str) -> Iterator[Staged]:
     """A folder for rows of this stream; gone afterwards, with whatever was not adopted."""
     root = Path(table) / _FOLDER
-    root.mkdir(exist_ok=True)
+    with storage_errors():
+        root.mkdir(exist_ok=True)
     for left in root.iterdir():
         # Whoever made it was killed: no step takes a day.
         if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
