@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -83,7 +83,8 @@ def test_recordings_and_the_simulator_end_in_silver_exactly(
         produce(recording=file, pace="max", topic=topic)
         produce(recording=file, pace="max", topic=topic)
     capsys.readouterr()
-    produce(topic=topic, count=500, burst=True, seed=7, start="2026-11-18", end="2026-11-19", as_json=True)
+    day = datetime(2026, 11, 18, tzinfo=UTC)
+    produce(topic=topic, count=500, burst=True, seed=7, start=day, end=day + timedelta(days=1), as_json=True)
     summary = json.loads(capsys.readouterr().out)
     assert (summary["sent"], sum(summary["by_symbol"].values()), set(summary["by_symbol"])) == (
         500, 500, {"BTC/USDT", "ETH/USD", "EUR/USD"},

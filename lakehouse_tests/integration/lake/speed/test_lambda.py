@@ -132,7 +132,8 @@ def test_batch_speed_and_serving_say_the_same_about_what_was_sent(
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
     advance(settings)
     assert served(settings) == truth
-    assert build_daily_agg(settings, stale_days(settings, now=today + timedelta(hours=2))).boundary == days[-1]
+    at = today + timedelta(hours=2)
+    assert build_daily_agg(settings, stale_days(settings, now=at), now=at).boundary == days[-1]
     assert served(settings) == truth
 
     assert builds.build(settings).published
