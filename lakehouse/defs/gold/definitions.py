@@ -42,7 +42,8 @@ def gold() -> dg.Definitions:
             dg.AutomationConditionSensorDefinition(
                 "dbt_automation",
                 target=selection,
-                minimum_interval_seconds=5,
+                # Each look asks every model about every table and check: some 2 s of processor.
+                minimum_interval_seconds=10,
                 # On from the start: without it gold stays as it was when somebody last pressed a button.
                 default_status=dg.DefaultSensorStatus.RUNNING,
                 description="Builds gold when silver changed and every blocking check below it holds.",
