@@ -72,14 +72,18 @@ def demo(
     state = read_topic_state(settings, sales.topic.name)
     already = sum(state.end[p] - state.start[p] for p in state.end)
     missing = max(0, events - already)
+    flow = None
     if missing:
-        _flow(settings, sales, missing, bad_share=bad_share, rate=rate, pull_plug=pull_plug)
+        flow = _flow(settings, sales, missing, bad_share=bad_share, rate=rate, pull_plug=pull_plug)
     else:
         err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
     beside = streams_beside(full=full)
     _step(6, f"Beside it: {', '.join(contract.name for contract in beside)} and a batch pipeline")
     show_streams(settings, beside)
     show_pipelines(settings, full=full)
+    if flow is not None:
+        # Dagster builds it while the others are shown.
+        _wait_for_gold(flow)
     _step(7, "Verify, from Kafka to gold")
     is_sound = _conclude(settings, sales, beside)
     err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
@@ -93,15 +97,14 @@ def _step(number: int, title: str) -> None:
 
 def _flow(
     settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float, pull_plug: bool
-) -> None:
-    """Send events, show where they are, kill Spark once, wait until gold holds them all."""
+) -> "Flow":
+    """Send events, show where they are, kill Spark once, wait until silver holds them all."""
     from lakehouse.cli.demo_view import Flow, LiveView
 
     _step(4, f"Sending {count:,} sales events, {bad_share:.0%} of them broken on purpose")
     flow = Flow(sales, settings)
     sender = threading.Thread(target=_send, args=(settings, sales, count, bad_share, rate, flow), daemon=True)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    gold_deadline = None
     is_plug_in = pull_plug
     with LiveView(flow) as view:
         sender.start()
@@ -116,13 +119,7 @@ def _flow(
             if is_plug_in and flow.sent > 2 * _HEAD_SHARE * count and _kill_in_mid_batch(settings, flow):
                 is_plug_in = False
             if flow.is_merged and not sender.is_alive():
-                is_plug_in = False
-                gold_deadline = gold_deadline or time.monotonic() + _GOLD_PATIENCE_SECONDS
-                if flow.is_in_gold:
-                    break
-                if time.monotonic() > gold_deadline:
-                    err.print("gold is not built yet; Dagster shows why. `lakehouse gold build` builds it at once.")
-                    break
+                break
             if time.monotonic() > deadline:
                 raise LakehouseError(
                     f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still under way.",
@@ -131,6 +128,17 @@ def _flow(
                 )
             time.sleep(0.25)
     sender.join()
+    return flow
+
+
+def _wait_for_gold(flow: "Flow") -> None:
+    """Wait until the published gold has every sale that silver has; say what to do when that takes too long."""
+    deadline = time.monotonic() + _GOLD_PATIENCE_SECONDS
+    while not flow.is_in_gold:
+        if time.monotonic() > deadline:
+            err.print("gold is not built yet; Dagster shows why. `lakehouse gold build` builds it at once.")
+            return
+        time.sleep(0.25)
 
 
 def _send(
