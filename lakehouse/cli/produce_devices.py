@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.dates import moment_option
-from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, send_all
 from lakehouse.cli.produce_summary import conclude
-from lakehouse.errors import UsageError
 
 
 def devices(
@@ -35,26 +34,14 @@ def devices(
     Example: lakehouse produce devices --count 500 --devices 50 --burst
     """
     from lakehouse.contracts.load import load_stream
-    from lakehouse.kafka.offsets import read_topic_state
     from lakehouse.kafka.topics_file import topic_named
     from lakehouse.sources.config import resolve
     from lakehouse.sources.devices import DeviceGenerator
-    from lakehouse.sources.producer import EventSender, run, stop_on_signals
 
-    if end is not None and start is None:
-        raise UsageError("--to needs --from.")
     name = topic_named(topic) if topic else load_stream("system_metrics").topic.name
     options = resolve(brokers=brokers, topic=name, interval=interval, config=config, section=section, source="devices")
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     generator = DeviceGenerator(seed=seed, devices=number, **clock(start, end, count))
-    read_topic_state(options.settings, options.topic)
-    with stop_on_signals() as stop:
-        summary = run(
-            ((event.key, event.value) for event in generator),
-            EventSender(options.settings, options.topic, options.client),
-            interval=0 if burst else interval,
-            count=count,
-            stop=stop,
-            report=one_line,
-        )
+    messages = ((event.key, event.value) for event in generator)
+    summary = send_all(messages, options, interval=0 if burst else interval, count=count)
     conclude(summary, options.topic, {"devices": number, "seed": seed}, details=f"devices {number:,}", as_json=as_json)

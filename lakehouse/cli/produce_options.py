@@ -1,8 +1,9 @@
-"""What every `lakehouse produce …` shares: options, the meaning of --from and --to, progress lines.
+"""What every `lakehouse produce …` shares: options, the meaning of --from and --to, sending with progress lines.
 
-Here: types and their reading. Not here: what is sent (`sources`).
+Here: types, their reading, the run. Not here: what is sent (`sources`), the summary (`cli.produce_summary`).
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from lakehouse.cli.console import err
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
+    from lakehouse.sources.config import ProducerOptions
+    from lakehouse.sources.producer import Message, Summary
     from lakehouse.sources.sales import Now
 
 Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
@@ -40,3 +43,16 @@ def clock(start: datetime | None, end: datetime | None, count: int | None) -> "d
 def one_line(text: str) -> None:
     """A line of progress."""
     err.print(text, markup=False, soft_wrap=True)
+
+
+def send_all(
+    messages: "Iterator[Message]", options: "ProducerOptions", *, interval: float, count: int | None
+) -> "Summary":
+    """Send generated messages, once the broker is known to have the topic, until they are `count` or Ctrl-C."""
+    from lakehouse.kafka.offsets import read_topic_state
+    from lakehouse.sources.producer import EventSender, run, stop_on_signals
+
+    read_topic_state(options.settings, options.topic)
+    sender = EventSender(options.settings, options.topic, options.client)
+    with stop_on_signals() as stop:
+        return run(messages, sender, interval=interval, count=count, stop=stop, report=one_line)

@@ -10,17 +10,14 @@ from typing import Annotated
 
 import typer
 
-from lakehouse.cli.console import err
 from lakehouse.cli.dates import moment_option
+from lakehouse.cli.produce_options import AsJson, Brokers, TopicName, clock, send_all
 from lakehouse.cli.produce_summary import conclude
-from lakehouse.errors import UsageError
 
 
 def user_events(
-    brokers: Annotated[
-        str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)
-    ] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)] = None,
+    brokers: Brokers = None,
+    topic: TopicName = None,
     count: Annotated[int | None, typer.Option(help="How many events; without it, until Ctrl-C.", min=1)] = None,
     interval: Annotated[float, typer.Option(help="Seconds between events.", min=0)] = 1.0,
     burst: Annotated[bool, typer.Option("--burst", help="As fast as the broker takes them.")] = False,
@@ -30,22 +27,17 @@ def user_events(
     bad_share: Annotated[float, typer.Option(help="Share of events broken on purpose, 0 to 1.")] = 0.0,
     start: Annotated[datetime | None, moment_option("--from", "Event times from this UTC time on, not now.")] = None,
     end: Annotated[datetime | None, moment_option("--to", "Event times spread evenly up to this UTC time.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send simulated user events, keyed by user: sessions of views, clicks and purchases.
 
     Example: lakehouse produce user_events --count 5000 --burst --late-share 0.05
     """
-    from lakehouse.cli.produce_options import clock
     from lakehouse.contracts.load import load_stream
-    from lakehouse.kafka.offsets import read_topic_state
     from lakehouse.kafka.topics_file import topic_named
     from lakehouse.sources.config import resolve
-    from lakehouse.sources.producer import EventSender, run, stop_on_signals
     from lakehouse.sources.user_events import UserEventGenerator
 
-    if end is not None and start is None:
-        raise UsageError("--to needs --from.")
     name = topic_named(topic) if topic else load_stream("user_events").topic.name
     options = resolve(brokers=brokers, topic=name, interval=interval, source="user_events")
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
@@ -56,16 +48,8 @@ def user_events(
         bad_share=bad_share,
         **clock(start, end, count),
     )
-    read_topic_state(options.settings, options.topic)
-    with stop_on_signals() as stop:
-        summary = run(
-            ((event.key, event.value) for event in generator),
-            EventSender(options.settings, options.topic, options.client),
-            interval=0 if burst else interval,
-            count=count,
-            stop=stop,
-            report=lambda line: err.print(line, markup=False, soft_wrap=True),
-        )
+    messages = ((event.key, event.value) for event in generator)
+    summary = send_all(messages, options, interval=0 if burst else interval, count=count)
     made = generator.made
     broken = made.bad_by_kind.total()
     more = {"late": generator.late, "duplicates": made.duplicates, "bad": broken, "seed": seed}

@@ -7,7 +7,6 @@ Every build starts from a copy of what is published and ends with a rename over 
 leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
 """
 
-import os
 import secrets
 import shutil
 import time
@@ -22,6 +21,7 @@ from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, build_record, dbt_run
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.guards.durable import fsync
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
@@ -128,9 +128,9 @@ class GoldBuild:
             connection.execute("copy from database build to gold")
             connection.execute("checkpoint gold")
         fresh.chmod(0o444)
-        _sync(fresh)
+        fsync(fresh)
         fresh.replace(gold)
-        _sync(gold.parent)
+        fsync(gold.parent)
         remove_work_file(self.settings)
         return gold
 
@@ -270,11 +270,3 @@ def _exclusively(path: Path, wait_seconds: float) -> Iterator[None]:
         raise GoldBusyError(
             f"Gold is being built by process {error.holder}.", fix="Wait for it to end, then run the command again."
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

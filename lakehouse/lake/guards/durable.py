@@ -28,7 +28,7 @@ def settle(path: str, commit: Commit, settings: Settings) -> None:
     log = table / "_delta_log"
     made = [table, table.parent] if commit.version == 0 else []
     for target in [*files, *sorted(folders), log / f"{commit.version:020d}.json", log, *made]:
-        _fsync(target)
+        fsync(target)
 
 
 @contextmanager
@@ -50,7 +50,8 @@ def settled(settings: Settings, *paths: str) -> Iterator[None]:
             settle(path, commit, settings)
 
 
-def _fsync(target: Path) -> None:
+def fsync(target: Path) -> None:
+    """Bring one file or folder to the disk."""
     descriptor = os.open(target, os.O_RDONLY)
     try:
         os.fsync(descriptor)

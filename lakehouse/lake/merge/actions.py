@@ -12,6 +12,7 @@ from urllib.parse import quote as url_quote
 from urllib.parse import unquote
 
 from lakehouse.errors import LogDamagedError
+from lakehouse.lake.ledger import read_commit
 
 Add = dict[str, Any]
 # As many characters of a text as Delta's own statistics have.
@@ -77,9 +78,7 @@ def adds_of(table: Path, version: int, names: Iterable[str]) -> dict[str, Add]:
 
 
 def _of_commit(file: Path) -> dict[str, Add]:
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    adds = (json.loads(line)["add"] for line in lines if line.startswith('{"add"'))
-    return {_name(add): add for add in adds}
+    return {_name(add): add for add in read_commit(file).added} if file.is_file() else {}
 
 
 def _of_checkpoint(file: Path, wanted: set[str]) -> dict[str, Add]:
