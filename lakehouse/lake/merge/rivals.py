@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from lakehouse.engine.duck import duck_connection, literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.actions import Add
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.vectors import read_vector
@@ -45,8 +45,7 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
     identity = [f'"{name}"' for name in contract.identity]
     order = [f'"{name}"' for name in winning_order(contract)]
     direction = "desc" if contract.latest_wins else "asc"
-    with duck_connection(modest=True) as connection:
-        connection.execute(f"set temp_directory = {literal(str(staged.folder))}")
+    with lasting_delta_connection() as connection:
         query = f"""
             with rivals as ({_rivals(connection, staged, active)}),
             -- Numbers are counted faster than keys; the few that share one are looked at again below.
