@@ -41,6 +41,8 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
         staged: The rows to come.
         active: The files, by name, that the table consists of where the staged rows have their event dates.
     """
+    from pyroaring import BitMap64
+
     contract = staged.contract
     identity = [f'"{name}"' for name in contract.identity]
     order = [f'"{name}"' for name in winning_order(contract)]
@@ -64,8 +66,6 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
         """  # noqa: S608 - our own files and names, quoted
         found: Table = connection.execute(query).to_arrow_table()
     result = Losers()
-    from pyroaring import BitMap64
-
     for group in found.group_by(["is_staged", "filename"]).aggregate([("row_number", "list")]).to_pylist():
         side = result.staged if group["is_staged"] else result.held
         side[Path(group["filename"])] = BitMap64(group["row_number_list"])
