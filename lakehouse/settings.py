@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         description="Database that `lakehouse produce db` reads, postgresql://…; never shown. "
         "Default: the embedded one when it is up.",
     )
+    covid_url: str | None = Field(
+        None,
+        alias="LAKEHOUSE_COVID_URL",
+        description="Service that the pipeline covid_etl fetches daily reports from, http(s)://…; see docs/sources.md. "
+        "Default: the landing folder.",
+        pattern=r"^https?://",
+    )
     connect_url: str | None = Field(
         None,
         alias="KAFKA_CONNECT_URL",
