@@ -53,6 +53,7 @@ COMMANDS: dict[str, _Entry] = {
     "sink": _Entry("lakehouse.cli.sink", "Copy silver into PostgreSQL, exactly once."),
     "gold": _Entry("lakehouse.cli.gold", "Build the star schema and publish it."),
     "maintain": _Entry("lakehouse.cli.maintain", "Compact small files and delete replaced ones; drains may run."),
+    "retention": _Entry("lakehouse.cli.retention", "Archived days that retention deleted: list, restore."),
     "verify": _Entry("lakehouse.cli.verify", "Prove that nothing was lost or doubled from Kafka to gold."),
     "accept-gap": _Entry("lakehouse.cli.accept_gap", "Record offsets that are lost for good, and go on behind them."),
     "repair": _Entry("lakehouse.cli.repair", "Mend a stream's damaged tables from Kafka and bronze."),

@@ -75,6 +75,10 @@ class LakePaths:
         """Rows that retention deleted, as Parquet: `run=<n>/arrival_date=<date>/…`."""
         return f"{self.root}/archive/{layer}/{stream}"
 
+    def restored(self, layer: str, stream: str) -> str:
+        """Archived rows that somebody wants to look at again; nothing is proved by them, and nothing reads them."""
+        return f"{self.root}/restored/{layer}_{stream}"
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
