@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.quality.rules import date_list
@@ -81,8 +81,7 @@ def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
             from rivals where hash({", ".join(identity)}) in (select h from shared)
         ) where place > 1
     """  # noqa: S608 - our own files and names, quoted
-    with delta_connection(modest=True) as connection:
-        connection.execute(f"set temp_directory = {literal(str(staged.folder))}")
+    with lasting_delta_connection() as connection:
         found: Table = connection.execute(query).to_arrow_table()
     result = Losers()
     for group in found.group_by(["is_staged", "filename"]).aggregate([("row_number", "list")]).to_pylist():
