@@ -79,6 +79,10 @@ class LakePaths:
         """Archived rows that somebody wants to look at again; nothing is proved by them, and nothing reads them."""
         return f"{self.root}/restored/{layer}_{stream}"
 
+    def gold_files(self, table: str) -> Path:
+        """A table of gold as Parquet files, one folder per event date: `gold/<table>/event_date=<date>/…`."""
+        return Path(self.root) / "gold" / table
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""
