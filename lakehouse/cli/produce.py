@@ -218,7 +218,7 @@ def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:
     if options.dropped:
-        err.print(f"note: left out, only the Java client knows them: {', '.join(options.dropped)}", markup=False)
+        err.print(f"note: left out, no properties of this producer: {', '.join(options.dropped)}", markup=False)
     if verbose:
         secret = ("password", "secret", "username", "key")
         for name, value in sorted(options.client.items()):
