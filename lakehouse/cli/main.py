@@ -64,6 +64,7 @@ COMMANDS: dict[str, _Entry] = {
     "tail": _Entry("lakehouse.cli.tail", "Print the records of a topic as they come."),
     "generate": _Entry("lakehouse.cli.generate", "Write simulated events to a file, any number of them."),
     "loadtest": _Entry("lakehouse.cli.loadtest", "A steady load for a time: rate, latency, loss, duplicates."),
+    "logs": _Entry("lakehouse.cli.logs", "What a Dagster run logged, by its id or by job, partition, attempt."),
     "metrics": _Entry("lakehouse.cli.metrics", "Figures of machine and pipeline, for Prometheus too; alerts."),
     "dq": _Entry("lakehouse.cli.dq", "Data quality: validate, profile, report, export."),
     "sql": _Entry("lakehouse.cli.sql", "Query gold."),
