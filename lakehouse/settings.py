@@ -198,6 +198,11 @@ class Settings(BaseSettings):
         description="local: Spark on one machine. cluster: sessions and the embedded server with the settings of "
         "infra/spark/spark-defaults.conf.",
     )
+    spark_event_log: bool = Field(
+        False,
+        alias="LAKEHOUSE_SPARK_EVENT_LOG",
+        description="true: the embedded Spark server writes what its jobs did to <LAKEHOUSE_HOME>/spark/events.",
+    )
     kafka_memory: str = Field(
         "384m",
         alias="LAKEHOUSE_KAFKA_MEMORY",
