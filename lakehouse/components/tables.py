@@ -19,6 +19,7 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.components.columns import bronze_schema, silver_lineage, silver_schema
+from lakehouse.components.dead_letters import log_rejects
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
@@ -195,6 +196,7 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
     for warning in summary.warnings:
         context.log.warning(warning)
     progress.flush(without=day)
+    log_rejects(context, contract, day, summary.rejected, progress.broken)
     context.instance.add_run_tags(context.run_id, {REASON_TAG: summary.reason})
     totals = {"bronze": summary.bronze_rows, "silver": summary.silver_rows}
     for layer, key in keys.items():
