@@ -24,7 +24,7 @@ from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.upstream import upstream_key
-from lakehouse.components.workers import WORKER_TAG, this_worker
+from lakehouse.components.workers import mark_worker
 from lakehouse.contracts.model import StreamContract
 from lakehouse.quality.report import profile_markdown
 
@@ -166,7 +166,7 @@ def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
         days = [date.fromisoformat(key) for key in context.partition_keys]
         with typed_failures(context):
             if context.run.tags.get(MODE_TAG) == DRAIN:
-                context.instance.add_run_tags(context.run_id, {WORKER_TAG: this_worker()})
+                mark_worker(context.instance, context.run_id, {})
                 for day in days:
                     _drain_day(context, lake, contract, day)
             else:
