@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import backlog, durability, footprint, growth, history, latency, peers, throughput
+from benchmarks import backlog, durability, footprint, growth, history, latency, loading, peers, throughput
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -22,7 +22,7 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "memory", "start")
+PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "loading", "memory", "start")
 # The backlog needs some 10 GB of disk: it is measured only when it is asked for.
 ALL = (*PARTS, "backlog")
 
@@ -83,6 +83,8 @@ def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: i
         figures += growth.measure(stand)
     if "durability" in parts:
         figures += durability.measure(stand)
+    if "loading" in parts:
+        figures += loading.measure(stand)
     if "backlog" in parts:
         figures += backlog.measure(stand, events)
     if "memory" in parts:
