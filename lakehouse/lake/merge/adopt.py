@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from lakehouse.engine.crash import crash_point
+from lakehouse.engine.duck import delta_connection, literal
 from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.merge.actions import Add, add_of, adds_of, hidden, removed, rows_of
 from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import FATE, VALID, Staged
+from lakehouse.lake.merge.truncated import taken_by_truncate
 from lakehouse.lake.merge.vectors import read_vector, write_vectors
 from lakehouse.lake.schema.accepted import read_accepted, require_followed
 from lakehouse.lake.schema.tables import stats_columns
@@ -67,7 +69,8 @@ def adopt(
     require_followed(contract, read_accepted(str(table)))
     version = current_version(str(table)) or 0
     files = staged.files(VALID)
-    lost = losers(staged, version, event_dates) if files else Losers()
+    lost, remains = _lost(staged, version, event_dates) if files else (Losers(), None)
+    files += [remains] if remains else []
     held = adds_of(table, version, (file.name for file in lost.held))
     hiding = {file.name: read_vector(table, held[file.name]) | rows for file, rows in lost.held.items()}
     new: dict[str, Add] = {}
@@ -99,6 +102,18 @@ def adopt(
 
         DeltaTable(str(table)).create_checkpoint()
     return Adopted(version + 1, inserted, updated)
+
+
+def _lost(staged: Staged, version: int, event_dates: Iterable[str]) -> tuple[Losers, Path | None]:
+    """The rows that must not be seen, and the file of what a truncate leaves of its keys, if it leaves something."""
+    # One connection: loading what reads Delta tables takes longer than to ask.
+    with delta_connection(modest=True) as duck:
+        duck.execute(f"set temp_directory = {literal(str(staged.folder))}")
+        lost = losers(duck, staged, version, event_dates)
+        if not staged.contract.applies_truncates:
+            return lost, None
+        taken = taken_by_truncate(duck, staged, version)
+        return lost | taken.rows, taken.remains
 
 
 def _moved(staged: Staged, file: Path) -> Path:

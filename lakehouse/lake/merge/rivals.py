@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import literal
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.quality.rules import date_list
 from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
     from pyarrow import Table
     from pyroaring import BitMap64
 
-_DUCK_TYPES = {"string": "varchar"}
+_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "array<bigint>": "bigint[]"}
 
 
 @dataclass
@@ -28,19 +29,22 @@ class Losers:
     held: dict[Path, "BitMap64"] = field(default_factory=dict)
     staged: dict[Path, "BitMap64"] = field(default_factory=dict)
 
+    def __or__(self, other: "Losers") -> "Losers":
+        """The rows of both."""
+        return Losers(_joined(self.held, other.held), _joined(self.staged, other.staged))
 
-def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
+
+def losers(duck: "DuckDBPyConnection", staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
     """The rows that must not be seen once the staged rows are in the table.
 
     Among rows of one identity the same one wins in any order of arrival; of two equal ones, the one that is there.
 
     Args:
+        duck: A connection that reads Delta tables.
         staged: The rows to come.
         version: The table's version to hold them against.
         event_dates: The event dates (ISO) of the staged rows.
     """
-    from pyroaring import BitMap64
-
     contract = staged.contract
     identity = [f'"{name}"' for name in contract.identity]
     order = [f'"{name}"' for name in winning_order(contract)]
@@ -50,9 +54,7 @@ def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
     wanted = [*contract.identity, *(name for name in winning_order(contract) if name not in contract.identity)]
     columns = ", ".join(f'"{name}"' for name in wanted)
     staged_columns = ", ".join(
-        f'cast("{name}" AS {_DUCK_TYPES.get(from_folder[name], from_folder[name])}) AS "{name}"'
-        if name in from_folder
-        else f'"{name}"'
+        f'cast("{name}" AS {duck_type(from_folder[name])}) AS "{name}"' if name in from_folder else f'"{name}"'
         for name in wanted
     )
     days = "" if contract.is_cdc else f" where event_date in ({date_list(sorted(event_dates))})"
@@ -60,10 +62,10 @@ def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
     direction = "desc" if contract.latest_wins else "asc"
     query = f"""
         with held as (
-            select false as is_staged, filename, file_row_number, {columns}
+            select false as is_staged, filename, file_row_number as row_number, {columns}
             from delta_scan({literal(str(staged.table))}, version => {version}){days}
         ), staged as (
-            select true as is_staged, filename, file_row_number, {staged_columns}
+            select true as is_staged, filename, file_row_number as row_number, {staged_columns}
             from read_parquet([{files}], hive_partitioning = true, hive_types_autocast = false,
                               filename = true, file_row_number = true)
         ), rivals as (select * from held union all by name select * from staged),
@@ -73,7 +75,7 @@ def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
                 select hash({", ".join(identity)}) as h, is_staged from rivals
             ) group by h having count(*) > 1 and bool_or(is_staged)
         )
-        select is_staged, filename, file_row_number as row_number from (
+        select is_staged, filename, row_number from (
             select *, row_number() over (
                 partition by {", ".join(identity)}
                 order by {", ".join(f"{name} {direction}" for name in order)}, is_staged
@@ -81,11 +83,25 @@ def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
             from rivals where hash({", ".join(identity)}) in (select h from shared)
         ) where place > 1
     """  # noqa: S608 - our own files and names, quoted
-    with delta_connection(modest=True) as connection:
-        connection.execute(f"set temp_directory = {literal(str(staged.folder))}")
-        found: Table = connection.execute(query).to_arrow_table()
+    return collected(duck, query)
+
+
+def collected(duck: "DuckDBPyConnection", query: str) -> Losers:
+    """The rows that a query names by `is_staged`, `filename` and `row_number`."""
+    from pyroaring import BitMap64
+
+    found: Table = duck.execute(query).to_arrow_table()
     result = Losers()
     for group in found.group_by(["is_staged", "filename"]).aggregate([("row_number", "list")]).to_pylist():
         side = result.staged if group["is_staged"] else result.held
         side[Path(group["filename"])] = BitMap64(group["row_number_list"])
     return result
+
+
+def duck_type(kind: str) -> str:
+    """DuckDB's name of a type of silver."""
+    return _DUCK_TYPES.get(kind, kind)
+
+
+def _joined(one: dict[Path, "BitMap64"], other: dict[Path, "BitMap64"]) -> dict[Path, "BitMap64"]:
+    return one | {file: one[file] | rows if file in one else rows for file, rows in other.items()}
