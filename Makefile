@@ -94,7 +94,9 @@ $(STAMP): requirements.lock pyproject.toml infra/uv.lock.txt
 		uv=$(BIN)/uv; \
 	fi; \
 	[ -x $(BIN)/python ] || $$uv venv --quiet --python "$$(command -v $(PYTHON))" $(VENV); \
-	$$uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; \
+	: "Compiled once: each run is a process of its own, and where Python may not write bytecode each would compile."; \
+	$$uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock; \
 	$$uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .; \
+	$(BIN)/python -m compileall -q lakehouse; \
 	touch $@; \
 	echo "✓ Python packages  $$((SECONDS - began)) s" >&2

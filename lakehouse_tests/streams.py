@@ -95,7 +95,7 @@ def send_keyed(settings: Settings, topic: str, messages: Iterable[tuple[str | No
 
 def rows_of(table: str, select: str) -> list[tuple[Any, ...]]:
     """What a Delta table holds now, as DuckDB sees it."""
-    from lakehouse.engine.duck import delta_connection
+    from lakehouse.engine.duck import lasting_delta_connection
 
-    with delta_connection() as duck:
+    with lasting_delta_connection() as duck:
         return duck.execute(f"select {select} from delta_scan(?)", [table]).fetchall()

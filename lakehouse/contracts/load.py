@@ -78,8 +78,7 @@ def parse_attributes(text: str, path: Path, component: str, model: type[Model]) 
         ContractError: naming file, line (where it can be known), field and what is allowed.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        node, document = _read(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -93,6 +92,16 @@ def parse_attributes(text: str, path: Path, component: str, model: type[Model]) 
         return model.model_validate(document["attributes"])
     except ValidationError as error:
         raise ContractError(explain(error, node, path, model)) from error
+
+
+def _read(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes, which know their lines, and what they say. In C: every run reads all files when it starts."""
+    loader = yaml.CSafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def explain(error: ValidationError, node: yaml.Node | None, path: Path, model: type[BaseModel]) -> str:

@@ -10,7 +10,7 @@ not matter.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 REPLAYED = "replayed"
 _Outgoing = tuple[bytes | None, bytes | None, dict[str, str]]
 """(key, value, headers)"""
+
+
+class Rejected(NamedTuple):
+    """A record for the topic: its id, its key, the JSON of the six keys."""
+
+    id: str
+    key: bytes | None
+    record: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def read_dead_letters(settings: Settings, topic: str, *, timeout_seconds: float 
 
 
 class Postman:
-    """Sends records back to their topic, each time waiting until the broker has them."""
+    """Sends dead letters, and records back to their topic, each time waiting until the broker has them."""
 
     def __init__(self, settings: Settings, topic: str, dlq: str) -> None:
         from confluent_kafka import Producer
@@ -93,6 +101,19 @@ class Postman:
         self._topic = topic
         self._dlq = dlq
         self._producer = Producer(producer_config(settings))
+
+    def post(self, letters: Iterable[Rejected], *, state: str = "") -> None:
+        """Put these on the dead-letter topic; with a state, as marks on earlier letters. Raises as `send_again`."""
+        mark = {"state": state} if state else {}
+        outgoing = (
+            (
+                letter.key,
+                letter.record.encode(),
+                {"id": letter.id, "retry_count": str(json.loads(letter.record)["retry_count"]), **mark},
+            )
+            for letter in letters
+        )
+        self._deliver(self._dlq, outgoing)
 
     def send_again(self, letters: list[tuple[DeadLetter, bytes | None]]) -> None:
         """Send these values with the letters' keys; the headers name the letter and count the attempt.
@@ -117,7 +138,9 @@ class Postman:
             marks.append((letter.key, value, {"id": letter.id, "retry_count": str(count), "state": REPLAYED}))
         self._deliver(self._dlq, marks)
 
-    def _deliver(self, topic: str, messages: list[_Outgoing]) -> None:
+    def _deliver(self, topic: str, messages: Iterable[_Outgoing]) -> None:
+        from confluent_kafka import KafkaException
+
         failures: list[Any] = []
 
         def delivered(error: Any, _: Any) -> None:
@@ -132,6 +155,9 @@ class Postman:
                     break
                 except BufferError:
                     self._producer.poll(0.5)
+                except KafkaException as error:
+                    failures.append(error.args[0])
+                    break
         self._producer.flush()
         if failures:
             raise _not_sent(failures[0], len(failures), topic, self._settings)

@@ -29,7 +29,6 @@ from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schema.registered import learn
 from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import slim
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -130,10 +129,10 @@ class SilverWriter:
                 stage(self._judged(step), staged, few=step.rows < MANY_ROWS)
             profile = profile_of(staged)
             self._require_quality(profile)
-            if profile.rejected:
-                rejects, send = staged.rejects(self._spark), self._send_dead_letters
-                write_rejects(rejects, self._contract, self._settings, self._paths, step.through, send=send)
             with exclusive(self._lock, _LOCK_SECONDS):
+                self._require_turn(step)
+                if profile.rejected:
+                    write_rejects(staged, self._settings, self._paths, step.through, send=self._send_dead_letters)
                 done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)
@@ -164,7 +163,7 @@ class SilverWriter:
             .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
         )
         learn(bronze, self._contract, self._settings, self._paths)
-        return slim(judge_as_decided(bronze, self._contract, step.generations, self._paths), self._contract)
+        return judge_as_decided(bronze, self._contract, step.generations, self._paths)
 
     def _require_quality(self, profile: Profile) -> None:
         broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]
@@ -191,14 +190,16 @@ class SilverWriter:
                 fix="See docs/runbooks/QUALITY_STOP.md.",
             )
 
-    def _commit(self, staged: Staged, profile: Profile, step: Step) -> Adopted:
-        contract = self._contract
+    def _require_turn(self, step: Step) -> None:
         if self._merged_through() != step.after:
             raise BatchConflictError(
-                f"Batches up to {step.through} of stream {contract.name} were merged by another writer.",
+                f"Batches up to {step.through} of stream {self._contract.name} were merged by another writer.",
                 why="Two drains ran at once, or this one was asleep for a while.",
                 fix="Nothing: the step starts again from what is committed.",
             )
+
+    def _commit(self, staged: Staged, profile: Profile, step: Step) -> Adopted:
+        contract = self._contract
         if contract.keeps_history:
             kept = self._paths.history(contract.name)
             with spark_errors():

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from lakehouse.contracts.model import Mode
-from lakehouse.engine.duck import delta_connection
+from lakehouse.engine.duck import lasting_delta_connection
 from lakehouse.lake.ledger import commits, last_commit_of, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse_tests.faults.machine_events import Event
@@ -81,7 +81,7 @@ def assert_tables_agree(model: Model, paths: LakePaths, stream: str) -> None:
     known = last_plan(paths.bronze(stream)) if table_exists(paths.bronze(stream)) else None
     if known is None:
         return
-    with delta_connection() as duck:
+    with lasting_delta_connection() as duck:
 
         def rows(path: str, select: str) -> list[tuple[Any, ...]]:
             return duck.execute(f"select {select} from delta_scan(?)", [path]).fetchall()

@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.duck import delta_connection
+from lakehouse.engine.duck import lasting_delta_connection
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.paths import LakePaths
@@ -77,7 +77,7 @@ def produce(settings: Settings, topic: str) -> None:
 
 
 def ask(query: str, path: str) -> list[tuple[Any, ...]]:
-    with delta_connection() as duck:
+    with lasting_delta_connection() as duck:
         return duck.execute(query, [path]).fetchall()
 
 

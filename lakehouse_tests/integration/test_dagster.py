@@ -15,7 +15,7 @@ from lakehouse.components.stream import build_stream_defs
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import TopicSpec
-from lakehouse.defs.gold.automation import gold_condition
+from lakehouse.defs.gold.automation import lake_is_new_and_sound
 from lakehouse.errors import TopicRecreatedError
 from lakehouse.settings import Settings
 from lakehouse_tests.integration.kafka.secured import CANARY
@@ -141,7 +141,7 @@ def test_too_many_rejects_block_gold_until_the_data_are_sound(
 
     silver = dg.AssetKey(["silver", "sales"])
 
-    @dg.asset(key=["gold", "sales_daily"], deps=[silver], automation_condition=gold_condition([silver]))
+    @dg.asset(key=["gold", "sales_daily"], deps=[silver], automation_condition=lake_is_new_and_sound([silver]))
     def sales_daily() -> None: ...
 
     found = dg.Definitions.merge(definitions_of(contract, lake), dg.Definitions(assets=[sales_daily]))

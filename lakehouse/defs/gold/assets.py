@@ -16,7 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 
 from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
-from lakehouse.defs.gold.automation import gold_condition
+from lakehouse.defs.gold.automation import lake_is_new_and_sound, with_what_it_reads
 from lakehouse.errors import SetupError
 from lakehouse.lake.gold.build_record import published_columns
 from lakehouse.settings import PROJECT_ROOT
@@ -29,9 +29,10 @@ POOL = "duckdb"
 class GoldTranslator(DagsterDbtTranslator):  # type: ignore[misc]
     """Names, groups and labels of the models; sources keep the keys that `_sources.yml` gives them."""
 
-    def __init__(self, condition: dg.AutomationCondition[dg.AssetKey]) -> None:
+    def __init__(self, tables: Iterable[dg.AssetKey]) -> None:
         super().__init__()
-        self._condition = condition
+        self._reads_lake = lake_is_new_and_sound(tables)
+        self._reads_models = with_what_it_reads()
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """The spec of one model or snapshot."""
@@ -44,13 +45,17 @@ class GoldTranslator(DagsterDbtTranslator):  # type: ignore[misc]
             group_name=self._group(node),
             kinds={"dbt", "duckdb"},
             owners=spec.owners or ["team:data-engineering"],
-            automation_condition=self._condition,
+            automation_condition=self._reads_models if _reads_models(node) else self._reads_lake,
         )
 
     @staticmethod
     def _group(node: Mapping[str, Any]) -> str:
         """Marts and snapshots are gold; what only leads there is kept apart."""
         return "gold_staging" if node["fqn"][1] in {"staging", "intermediate"} else "gold"
+
+
+def _reads_models(node: Mapping[str, Any]) -> bool:
+    return any(not parent.startswith("source.") for parent in node["depends_on"]["nodes"])
 
 
 def require_manifest(path: Path = MANIFEST) -> Path:
@@ -70,7 +75,7 @@ def require_manifest(path: Path = MANIFEST) -> Path:
 
 def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.AssetsDefinition:
     """All models and snapshots as one step; `tables` are those whose changes and checks decide about a build."""
-    translator = GoldTranslator(gold_condition(tables))
+    translator = GoldTranslator(tables)
 
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):

@@ -1,6 +1,6 @@
 """When gold is built: silver changed, every blocking check below it holds, no build is under way.
 
-Here: the condition. Not here: the assets (`assets`), the sensor that evaluates it (`definitions`).
+Here: the conditions. Not here: the assets (`assets`), the sensor that evaluates it (`definitions`).
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from typing import Any
 import dagster as dg
 
 
-def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
-    """Build all of gold when any of these bronze and silver tables is new and all of them are sound.
+def lake_is_new_and_sound(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
+    """When a model that reads the lake is built: any of these bronze and silver tables is new, all of them are sound.
 
-    Each model asks about the tables themselves, not about its parents, so that all models are requested together: one
-    build publishes one consistent file. A stream that never ran has no check results and holds nothing back; a check
-    that failed, or is being evaluated, does.
+    Each asks about all tables, not only about its own, so that all models are requested together: one build publishes
+    one consistent file. A stream that never ran has no check results and holds nothing back; a check that failed, or is
+    being evaluated, does.
     """
     keys = sorted(tables)
     condition = dg.AutomationCondition
@@ -30,4 +30,15 @@ def gold_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.A
         & ~condition.in_progress()
     )
     labelled: dg.AutomationCondition[dg.AssetKey] = wanted.with_label("silver_changed_and_sound")
+    return labelled
+
+
+def with_what_it_reads() -> dg.AutomationCondition[dg.AssetKey]:
+    """When a model that reads other models is built: in the same run as they are.
+
+    Asking every model about every table would say the same at five times the cost, at every look.
+    """
+    condition = dg.AutomationCondition
+    together: Any = condition.any_deps_match(condition.will_be_requested())
+    labelled: dg.AutomationCondition[dg.AssetKey] = together.with_label("built_with_what_it_reads")
     return labelled

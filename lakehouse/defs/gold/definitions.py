@@ -42,7 +42,7 @@ def gold() -> dg.Definitions:
             dg.AutomationConditionSensorDefinition(
                 "dbt_automation",
                 target=selection,
-                # Each look asks every model about every table and check: some 2 s of processor.
+                # Each look asks every model that reads the lake about every table and check.
                 minimum_interval_seconds=10,
                 # On from the start: without it gold stays as it was when somebody last pressed a button.
                 default_status=dg.DefaultSensorStatus.RUNNING,

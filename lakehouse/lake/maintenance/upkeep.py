@@ -123,7 +123,7 @@ def maintain_stream(
     spark = connect(settings.spark_remote)
 
     def work(table: _Table, needed: Callable[[], int | None]) -> None:
-        with nullcontext() if dry_run else settled(settings, table.path):
+        with table.guard(), nullcontext() if dry_run else settled(settings, table.path):
             gone = expire(spark, contract, paths, table.layer, dry_run=dry_run)
         done = replace(_maintain(spark, table, settings, dry_run=dry_run), expired=gone)
         if gone.days and not dry_run:
@@ -136,10 +136,9 @@ def maintain_stream(
 
     try:
         for layer, (path, column) in present.items():
-            # A merge that lost its race would judge its batch again: let it wait. Bronze and quarantine are only
-            # appended to, and an append never meets a rewrite.
-            is_merged = layer in ("silver", "history")
-            guard = _guard(silver_lock(settings, contract.name)) if is_merged else nullcontext
+            # A step that lost its race would be judged again, and its own commits rely on the lock: let it wait. Bronze
+            # is only appended to, and an append never meets a rewrite.
+            guard = nullcontext if layer == "bronze" else _guard(silver_lock(settings, contract.name))
             pinned = gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
             work(table, partial(needed_version, layer, paths, contract.name, pinned))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.engine.duck import literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.quality.rules import date_list
@@ -34,13 +34,12 @@ class Losers:
         return Losers(_joined(self.held, other.held), _joined(self.staged, other.staged))
 
 
-def losers(duck: "DuckDBPyConnection", staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
+def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
     """The rows that must not be seen once the staged rows are in the table.
 
     Among rows of one identity the same one wins in any order of arrival; of two equal ones, the one that is there.
 
     Args:
-        duck: A connection that reads Delta tables.
         staged: The rows to come.
         version: The table's version to hold them against.
         event_dates: The event dates (ISO) of the staged rows.
@@ -83,7 +82,8 @@ def losers(duck: "DuckDBPyConnection", staged: Staged, version: int, event_dates
             from rivals where hash({", ".join(identity)}) in (select h from shared)
         ) where place > 1
     """  # noqa: S608 - our own files and names, quoted
-    return collected(duck, query)
+    with lasting_delta_connection() as duck:
+        return collected(duck, query)
 
 
 def collected(duck: "DuckDBPyConnection", query: str) -> Losers:

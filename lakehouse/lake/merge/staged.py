@@ -17,11 +17,12 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.duck import duck_connection, literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.engine.spark import spark_errors
 from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.schema.tables import silver_types
-from lakehouse.transforms.events import PROVENANCE, VERDICTS
+from lakehouse.transforms.events import VERDICTS
+from lakehouse.transforms.rejects import quarantine_row
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 _FOLDER = "_staged"
 FATE = "_fate"
 VALID, REJECTED, IGNORED = "valid", "rejected", "ignored"
-# What a reject is told by; its fields did not become a row.
-_REJECT_TYPES = {
-    "key": "binary",
-    "value": "binary",
-    "timestamp": "timestamp",
-    "arrival_date": "date",
-    "_retry_count": "int",
-    "_broken": "string",
-}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _ABANDONED_SECONDS = 24 * 3600.0
 
@@ -52,26 +44,20 @@ class Staged:
 
     def files(self, fate: str) -> list[Path]:
         """The files that hold rows of this fate."""
-        return sorted((self.folder / f"{FATE}={fate}").rglob("*.parquet"))
+        return sorted(self.root(fate).rglob("*.parquet"))
+
+    def root(self, fate: str) -> Path:
+        """Where the partitions of rows of this fate begin."""
+        return self.folder / f"{FATE}={fate}"
 
     def partition_of(self, file: Path) -> dict[str, str | None]:
         """The partition values of a file of valid rows, as Delta's log writes them."""
-        steps = file.parent.relative_to(self.folder / f"{FATE}={VALID}").parts
-        pairs = (step.partition("=") for step in steps)
-        return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
-
-    def rejects(self, spark: "SparkSession") -> "DataFrame":
-        """The rejected rows as quarantine takes them."""
-        types = silver_types(self.contract)
-        inner = ", ".join(f"{name}: {kind}" for name, kind in _REJECT_TYPES.items())
-        columns = ", ".join([*(f"`{name}` {types[name]}" for name in PROVENANCE), f"_reject struct<{inner}>"])
-        rows = spark.read.schema(columns).parquet(str(self.folder / f"{FATE}={REJECTED}"))
-        return rows.select(*PROVENANCE, "_reject.*")
+        return partition_of(file, self.root(VALID))
 
     def valid(self, spark: "SparkSession") -> "DataFrame":
         """The valid rows in the shape of silver."""
         types = silver_types(self.contract)
-        root = self.folder / f"{FATE}={VALID}"
+        root = self.root(VALID)
         columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
         rows = spark.read.schema(columns).option("basePath", str(root)).parquet(str(root))
         return rows.select(*(f"`{name}`" for name in types))
@@ -82,16 +68,22 @@ class Staged:
         if not files:
             return []
         day = "_day" if self.contract.is_cdc else "event_date"
-        query = (
-            f"select {FATE} as fate, coalesce(_reject._broken, '') as broken, coalesce(_failed, '') as failed, "  # noqa: S608 - our own files, quoted
-            f"coalesce(_warned, '') as warned, {day} as day, count(*) as count "
-            f"from read_parquet([{', '.join(map(literal, files))}], hive_partitioning = true, "
-            "hive_types_autocast = false) group by all"
-        )
-        with duck_connection() as connection:
+        query = f"""
+            select {FATE} as fate, coalesce(array_to_string(_reject.reasons, ','), '') as broken,
+                coalesce(_failed, '') as failed, coalesce(_warned, '') as warned, {day} as day, count(*) as count
+            from read_parquet([{", ".join(map(literal, files))}], hive_partitioning = true, hive_types_autocast = false)
+            group by all
+        """  # noqa: S608 - our own files, quoted
+        with lasting_delta_connection() as connection:
             answer = connection.execute(query)
             names = [column[0] for column in answer.description or []]
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+def partition_of(file: Path, root: Path) -> dict[str, str | None]:
+    """The partition values that the folders between `root` and a file name, as Delta's log writes them."""
+    pairs = (step.partition("=") for step in file.parent.relative_to(root).parts)
+    return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
 
 
 @contextmanager
@@ -115,7 +107,7 @@ def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:
     """Compute the judged rows, once, into files: valid ones by silver's partitions, rejects by themselves.
 
     Args:
-        judged: Rows as `transforms.events.slim` leaves them.
+        judged: Rows as `transforms.events.judge` leaves them.
         staged: Where to.
         few: There are so few rows that one task, and so one file per partition, is best.
     """
@@ -129,7 +121,7 @@ def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:
     rows = judged.selectExpr(
         *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in silver_types(contract).items()),
         *(["cast(event_date AS string) AS _day"] if contract.is_cdc else []),
-        f"CASE WHEN _broken != '' THEN struct({', '.join(_REJECT_TYPES)}) END AS _reject",
+        f"CASE WHEN _broken != '' THEN struct({', '.join(quarantine_row(contract))}) END AS _reject",
         *(f"nullif({verdict}, '') AS {verdict}" for verdict in VERDICTS if verdict != "_broken"),
         f"CASE WHEN _broken != '' THEN '{REJECTED}' {passes}ELSE '{VALID}' END AS {FATE}",
     )

@@ -8,9 +8,9 @@ Here: finding the rows by the order of `transforms.winners`, writing what stays.
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lakehouse.engine.duck import literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.rivals import Losers, collected, duck_type
-from lakehouse.lake.merge.staged import FATE, VALID, Staged
+from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.winners import OF_TRUNCATE, truncate_key, winning_order
 
@@ -25,7 +25,7 @@ class Taken(NamedTuple):
     remains: Path | None
 
 
-def taken_by_truncate(duck: "DuckDBPyConnection", staged: Staged, version: int) -> Taken:
+def taken_by_truncate(staged: Staged, version: int) -> Taken:
     """The rows that come before the strongest truncate, of the table at this version or staged.
 
     What the table holds is behind its own truncate already; then only staged rows can be taken.
@@ -39,39 +39,41 @@ def taken_by_truncate(duck: "DuckDBPyConnection", staged: Staged, version: int) 
     has_no_key = f'"{truncate_key(contract)}" is null'
     place, last = (f"({', '.join(f'{side}.{name}' for name in order)})" for side in ("r", "t"))
     keys, of_row = (", ".join(f'{side}"{name}"' for name in key) for side in ("", "r."))
-    duck.execute(f"""
-        create view held as select false as is_staged, filename, file_row_number as row_number, {columns}
-        from delta_scan({literal(str(staged.table))}, version => {version});
-        create view staged as select true as is_staged, filename, file_row_number as row_number, {columns}
-        from read_parquet([{files}], filename = true, file_row_number = true);
-        create view rivals as select * from held union all by name select * from staged;
-        create table truncated as select * from rivals r where {has_no_key}
-        order by {", ".join(f"{name} desc" for name in order)}, is_staged limit 1;
-    """)  # noqa: S608 - our own files and names, quoted
-    is_new = duck.execute("select is_staged from truncated").fetchone()
-    if is_new is None:
-        return Taken(Losers(), None)
-    duck.execute(f"""
-        create table taken as select r.is_staged, r.filename, r.row_number, {of_row}
-        from {"rivals" if is_new[0] else "staged"} r, truncated t
-        where not r.{has_no_key} and {place} < {last}
-    """)  # noqa: S608 - our own names
-    rows = collected(duck, "select * from taken")
-    if not (rows.held or rows.staged):
-        return Taken(rows, None)
-    return Taken(rows, _write_remains(duck, staged, keys, f"{place} < {last}"))
+    # What is made here is this connection's own, and goes with it.
+    with lasting_delta_connection() as duck:
+        duck.execute(f"""
+            create temp view held as select false as is_staged, filename, file_row_number as row_number, {columns}
+            from delta_scan({literal(str(staged.table))}, version => {version});
+            create temp view staged as select true as is_staged, filename, file_row_number as row_number, {columns}
+            from read_parquet([{files}], filename = true, file_row_number = true);
+            create temp view rivals as select * from held union all by name select * from staged;
+            create temp table truncated as select * from rivals r where {has_no_key}
+            order by {", ".join(f"{name} desc" for name in order)}, is_staged limit 1;
+        """)  # noqa: S608 - our own files and names, quoted
+        is_new = duck.execute("select is_staged from truncated").fetchone()
+        if is_new is None:
+            return Taken(Losers(), None)
+        duck.execute(f"""
+            create temp table taken as select r.is_staged, r.filename, r.row_number, {of_row}
+            from {"rivals" if is_new[0] else "staged"} r, truncated t
+            where not r.{has_no_key} and {place} < {last}
+        """)  # noqa: S608 - our own names
+        rows = collected(duck, "select * from taken")
+        if not (rows.held or rows.staged):
+            return Taken(rows, None)
+        return Taken(rows, _write_remains(duck, staged, keys, f"{place} < {last}"))
 
 
 def _write_remains(duck: "DuckDBPyConnection", staged: Staged, keys: str, is_before: str) -> Path | None:
     """A deleted row, as the truncate deletes it, for each key of which no later row is there; None without any."""
     duck.execute(f"""
-        create table remains as select distinct {keys} from taken anti join (
+        create temp table remains as select distinct {keys} from taken anti join (
             select r.* from rivals r, truncated t where not ({is_before})
         ) using ({keys})
     """)  # noqa: S608 - our own names
     if duck.execute("select count(*) from remains").fetchone() == (0,):
         return None
-    file = staged.folder / f"{FATE}={VALID}" / "truncated.parquet"
+    file = staged.root(VALID) / "truncated.parquet"
     told = ", ".join(f't."{name}"' for name in OF_TRUNCATE)
     # The columns that it lacks are null.
     duck.execute(

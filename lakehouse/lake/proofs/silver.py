@@ -12,10 +12,10 @@ from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
-from lakehouse.lake.quarantine import as_quarantine
 from lakehouse.lake.schema.accepted import unfollowed
 from lakehouse.lake.schema.retained import closed_before, deleted
 from lakehouse.transforms.events import silver_columns, slim, valid_rows
+from lakehouse.transforms.rejects import as_quarantine
 from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:

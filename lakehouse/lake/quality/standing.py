@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.duck import delta_connection
+from lakehouse.engine.duck import lasting_delta_connection
 from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.plan import Plan
@@ -55,7 +55,7 @@ def bronze_facts(contract: StreamContract, settings: Settings, days: list[date] 
     path = LakePaths.of(settings).bronze(contract.name)
     if not table_exists(path):
         return BronzeFacts(0, 0, 0, ())
-    with delta_connection(modest=True) as duck:
+    with lasting_delta_connection() as duck:
         sql = (
             "SELECT coalesce(sum(n), 0), count(*) FROM (SELECT count(*) AS n FROM delta_scan(?) "  # noqa: S608 - dates only
             f'WHERE {_on_days("arrival_date", days)} GROUP BY topic_id, partition, "offset")'
@@ -72,7 +72,7 @@ def failing_days(contract: StreamContract, settings: Settings) -> list[FailingDa
     if not (table_exists(quarantine) and table_exists(bronze)):
         return []
     tolerances = {rule.name: rule.tolerance for rule in contract.rules}
-    with delta_connection(modest=True) as duck:
+    with lasting_delta_connection() as duck:
         rejected = duck.execute(
             "SELECT arrival_date, reason, count(*) FROM (SELECT arrival_date, unnest(reasons) AS reason "
             "FROM delta_scan(?)) WHERE reason <> ? GROUP BY ALL ORDER BY ALL",
@@ -95,7 +95,7 @@ def keys_held_twice(contract: StreamContract, settings: Settings) -> int:
     if not table_exists(path):
         return 0
     keys = ", ".join(f'"{name}"' for name in contract.key)
-    with delta_connection(modest=True) as duck:
+    with lasting_delta_connection() as duck:
         sql = (
             f"SELECT count(*) FROM (SELECT 1 FROM delta_scan(?) GROUP BY {keys} "  # noqa: S608 - names out of the contract
             "HAVING count(*) > 1)"

@@ -17,11 +17,11 @@ from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.quarantine import as_quarantine
 from lakehouse.lake.rebuild.backfill import arrival_window, rebuild_days
 from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
 from lakehouse.quality.rules import date_list, quote
 from lakehouse.settings import Settings
+from lakehouse.transforms.rejects import as_quarantine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,7 +13,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import MANY_ROWS, connect, expect_rows, materialised, spark_errors
 from lakehouse.errors import QualityStopError
-from lakehouse.kafka.client import spark_options
+from lakehouse.kafka.dead_letters import Postman, Rejected
 from lakehouse.lake.decisions import current_user, judge_as_decided
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.conflicts import again_after_conflict
@@ -25,7 +25,6 @@ from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.merge.adopt import adopt
 from lakehouse.lake.merge.staged import stage, staging
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.quarantine import as_dead_letters, as_quarantine
 from lakehouse.lake.rejects.outcome import (
     KEPT,
     RELEASED,
@@ -40,6 +39,7 @@ from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import current_rows, slim, valid_rows
+from lakehouse.transforms.rejects import as_quarantine
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -186,11 +186,15 @@ class _Replay:
         """Say on the dead-letter topic that these records need no more care."""
         if not found.by_fate[RELEASED]:
             return
+        identity = ", '/', ".join(f"_{name}" for name in _IDENTITY)
         released = judged.where(f"_fate = '{RELEASED}'").selectExpr(
-            *(f"_{name} AS {name}" for name in _IDENTITY), "_key_before AS key", "_record_before AS record"
+            f"concat({identity}) AS id", "_key_before AS key", "_record_before AS record"
         )
-        letters = as_dead_letters(released, self._contract, state=RELEASED)
-        letters.write.format("kafka").options(**spark_options(self._settings)).save()
+        letters = (
+            Rejected(row["id"], None if row["key"] is None else bytes(row["key"]), row["record"])
+            for row in released.toLocalIterator()
+        )
+        Postman(self._settings, self._contract.topic.name, self._contract.topic.dlq).post(letters, state=RELEASED)
 
     def _out_of_quarantine(self, judged: "DataFrame", found: Found) -> None:
         if not found.by_fate[RELEASED] + found.by_fate[REWRITTEN]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from lakehouse.defs.gold.assets import MANIFEST
-from lakehouse.defs.gold.automation import gold_condition
+from lakehouse.defs.gold.automation import lake_is_new_and_sound
 from lakehouse.defs.gold.schema_checks import build_schema_checks, gold_tables
 
 SILVER, MART = dg.AssetKey(["silver", "sales"]), dg.AssetKey(["gold", "fct_sales"])
@@ -23,7 +23,7 @@ def test_the_checks_are_asked_for_with_the_build() -> None:
     @dg.asset(key=SILVER)
     def sales() -> None: ...
 
-    @dg.asset(key=MART, deps=[SILVER], automation_condition=gold_condition([SILVER]))
+    @dg.asset(key=MART, deps=[SILVER], automation_condition=lake_is_new_and_sound([SILVER]))
     def fct_sales() -> None: ...
 
     checks = build_schema_checks([MART])

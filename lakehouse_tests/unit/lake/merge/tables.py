@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.staged import FATE, VALID, Staged
 from lakehouse.lake.schema.tables import silver_types, stats_columns
 
@@ -85,7 +85,7 @@ def put(staged: Staged, rows: list[Row]) -> None:
 
 def seen(path: Path) -> set[tuple[str, str, int]]:
     """(event date, category, offset) of every row that a reader sees."""
-    with delta_connection() as connection:
+    with lasting_delta_connection() as connection:
         query = f'select event_date::varchar, category, "_offset" from delta_scan({literal(str(path))})'
         rows = connection.execute(query).fetchall()
     assert len(rows) == len(set(rows))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.adopt import Adopted, adopt
 from lakehouse.lake.merge.staged import FATE, VALID, staging
 from lakehouse_tests.changes import Change, people
@@ -58,7 +58,7 @@ def _table(placed: list[tuple[Change, int]]) -> pa.Table:
 
 
 def _seen(path: Path) -> set[Seen]:
-    with delta_connection() as connection:
+    with lasting_delta_connection() as connection:
         query = 'select id, _op, name is null, _position[1], "_offset", _deleted, event_date, _changed_at, _topic_id'
         rows = connection.execute(f"{query} from delta_scan({literal(str(path))})").fetchall()
     assert len({row[0] for row in rows}) == len(rows)
@@ -77,7 +77,7 @@ def _wanted(placed: list[tuple[Change, int]]) -> set[Seen]:
     return {(key, op, op != "c", lsn, offset) for key, (lsn, offset, op) in told.items()}
 
 
-@settings(max_examples=5, deadline=None, phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
 @given(steps=_STEPS, repeat=st.booleans())
 def test_silver_is_what_the_order_makes_of_changes_and_truncates(steps: list[list[Change]], repeat: bool) -> None:
     with TemporaryDirectory() as folder:
