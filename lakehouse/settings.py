@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         description="Database that `lakehouse produce db` reads, postgresql://…; never shown. "
         "Default: the embedded one when it is up.",
     )
+    covid_url: str | None = Field(
+        None,
+        alias="LAKEHOUSE_COVID_URL",
+        description="Service that the pipeline covid_etl fetches daily reports from, http(s)://…; see docs/sources.md. "
+        "Default: the landing folder.",
+        pattern=r"^https?://",
+    )
     connect_url: str | None = Field(
         None,
         alias="KAFKA_CONNECT_URL",
@@ -190,6 +197,11 @@ class Settings(BaseSettings):
         alias="LAKEHOUSE_SPARK_PROFILE",
         description="local: Spark on one machine. cluster: sessions and the embedded server with the settings of "
         "infra/spark/spark-defaults.conf.",
+    )
+    spark_event_log: bool = Field(
+        False,
+        alias="LAKEHOUSE_SPARK_EVENT_LOG",
+        description="true: the embedded Spark server writes what its jobs did to <LAKEHOUSE_HOME>/spark/events.",
     )
     kafka_memory: str = Field(
         "384m",

@@ -5,10 +5,11 @@
    and every other difference is refused as before. `model` is dbt's own copy for this run. #}
 {% macro duckdb__get_assert_columns_equivalent(sql) %}
     {%- set tables = silver_below(model.unique_id) | unique | list -%}
-    {%- set new, dropped = [], [] -%}
+    {%- set new, empty = [], [] -%}
     {%- for table in tables -%}
         {%- do new.extend(new_fields(table)) -%}
-        {%- do dropped.extend(dropped_fields(table)) -%}
+        {%- do empty.extend(dropped_fields(table)) -%}
+        {%- do empty.extend(relaxed_fields(table)) -%}
     {%- endfor -%}
     {%- for column in get_column_schema_from_query(sql, none) -%}
         {%- set promised = model['columns'].get(column.name) -%}
@@ -21,8 +22,8 @@
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if dropped -%}
-        {# Rows written since have no value; which columns are made of the field is not known here. Silver requires the rest. #}
+    {%- if empty -%}
+        {# Rows written since may have no value; which columns are made of the field is not known here. Silver requires the rest. #}
         {%- for column in model['columns'].values() -%}
             {%- do column.update(
                 {'constraints': column['constraints'] | rejectattr('type', 'equalto', 'not_null') | list}
@@ -51,6 +52,18 @@
     {%- set known = gold_fields(table).columns -%}
     {%- set found = [] -%}
     {%- for name in (silver_plan() or {}).get(table, {}).get('dropped', []) if name in known -%}
+        {%- do found.append(name) -%}
+    {%- endfor -%}
+    {% do return(found) %}
+{% endmacro %}
+
+{# Fields that the contract lets be empty since gold was written: by its own name of each. #}
+{% macro relaxed_fields(table) %}
+    {%- set known = gold_fields(table) -%}
+    {%- set pin = (silver_plan() or {}).get(table, {}) -%}
+    {%- set found = [] -%}
+    {%- for name in known.columns if name not in known.get('nullable', [])
+        and pin.get('renamed', {}).get(name, name) in pin.get('nullable', []) -%}
         {%- do found.append(name) -%}
     {%- endfor -%}
     {% do return(found) %}

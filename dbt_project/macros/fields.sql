@@ -1,5 +1,6 @@
-{# What gold knows of each table of silver by name: its columns with the narrowest types that gold gives them, and the names
-   that models above give to something else. A table that takes new fields by itself says so; see docs/schemas.md. #}
+{# What gold knows of each table of silver by name: its columns with the narrowest types that gold gives them, those of them
+   that may be empty, and the names that models above give to something else. A table that takes new fields by itself says so;
+   see docs/schemas.md. #}
 
 {% macro gold_fields(table) %}
     {% do return({
@@ -40,6 +41,7 @@
                 'is_cancelled': 'boolean',
                 'event_date': 'date'
             },
+            'nullable': ['description', 'customer_id'],
             'taken': [
                 'source_file', 'source_line', 'sold_at', 'customer_key', 'product_key', 'country_key', 'is_service',
                 'gross_amount', 'returned_amount', 'net_amount'
@@ -63,7 +65,8 @@
                 'volume': 'decimal(28,10)',
                 'event_time': 'timestamptz',
                 'event_date': 'date'
-            }
+            },
+            'nullable': ['volume']
         },
         'covid_updates': {
             'columns': {
@@ -76,7 +79,8 @@
                 'deaths': 'bigint',
                 'recovered': 'bigint',
                 'places_in_report': 'integer'
-            }
+            },
+            'nullable': ['province', 'confirmed', 'deaths', 'recovered']
         },
         'user_events': {
             'columns': {
@@ -87,7 +91,8 @@
                 'revenue': 'decimal(12,2)',
                 'event_time': 'timestamptz',
                 'event_date': 'date'
-            }
+            },
+            'nullable': ['session_id', 'revenue']
         },
         'customers': {
             'columns': {
@@ -99,6 +104,7 @@
                 '_deleted': 'boolean',
                 '_changed_at': 'timestamptz'
             },
+            'nullable': ['city'],
             'taken': ['customer_id', 'customer_key', 'changed_at']
         },
         'history/customers': {
@@ -111,6 +117,7 @@
                 'is_current': 'boolean',
                 '_change': 'varchar'
             },
+            'nullable': ['city'],
             'taken': ['customer_id', 'customer_key', 'updated_at', 'version_id', 'customer_version_key']
         },
         'orders': {

@@ -3,7 +3,7 @@
    `lakehouse gold` passes LAKEHOUSE_DBT_SILVER, a JSON object: stream -> {version, touched}. `version` is the Delta version
    that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all;
    `columns` what the table has at that version, with types; `public` those of them that the contract has and that are not
-   personal; `renamed` former names with today's; `dropped` those that the contract had once.
+   personal; `renamed` former names with today's; `dropped` those that the contract had once; `nullable` those that may be empty.
    A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates. #}
 
 {% macro silver_plan() %}

@@ -13,16 +13,17 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
 from lakehouse.cli.dates import day_option
-from lakehouse.errors import EXIT_UNHEALTHY, UsageError
+from lakehouse.errors import EXIT_UNHEALTHY, UsageError, nearest
 
 if TYPE_CHECKING:
     from lakehouse.contracts.model import StreamContract
     from lakehouse.lake.quality.measure import Layer
     from lakehouse.quality.results import CheckResult
+    from lakehouse.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Data quality: validate, profile, report, export.")
 
-Table = Annotated[str, typer.Argument(help="silver.sales, bronze.sales, or sales for both.")]
+Table = Annotated[str, typer.Argument(help="silver.sales, bronze.sales, or sales for both; gold, or gold.sales_daily.")]
 Days = Annotated[list[date] | None, day_option("--day", "Only this UTC day; may be given more than once.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -31,25 +32,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 def validate(table: Table, day: Days = None, as_json: AsJson = False) -> None:
     """Hold a table against its contract: schema, every rule on every row, keys, rejects, completeness, timeliness.
 
-    The results are kept: lakehouse sql --layer quality "from results". Exit code 10 when anything is broken.
+    Of gold: rows, empty cells, what silver has that gold does not show yet, and totals against silver. The results are
+    kept: lakehouse sql --layer quality "from results". Exit code 10 when anything is broken.
 
     Examples:
       lakehouse dq validate silver.sales
 
       lakehouse dq validate sales --day 2026-11-21 --json
+
+      lakehouse dq validate gold
     """
-    contract, layers = resolve(table)
     from lakehouse.lake.paths import LakePaths
     from lakehouse.lake.quality.store import write_results
-    from lakehouse.lake.quality.validate import validate as look
     from lakehouse.settings import load_settings
 
     settings, now, run = load_settings(), datetime.now(UTC), str(uuid.uuid4())
-    days = day or None
-    results: list[CheckResult] = []
-    for layer in layers:
-        err.print(f"validating {layer}.{contract.name} …", style="dim")
-        results += [result.in_run(run, now) for result in look(contract, settings, layer, days)]
+    layer, _, name = table.partition(".")
+    found = _look_at_gold(settings, name, day, now) if layer == "gold" else _look(settings, table, day)
+    results = [result.in_run(run, now) for result in found]
     write_results(LakePaths.of(settings), results)
     findings = [result for result in results if result.is_finding]
     if as_json:
@@ -155,6 +155,32 @@ def export_suite(
         err.print(f"{len(suite['expectations'])} expectations written to {file}", markup=False)
 
 
+def _look(settings: "Settings", table: str, days: list[date] | None) -> "list[CheckResult]":
+    contract, layers = resolve(table)
+    from lakehouse.lake.quality.validate import validate as look
+
+    results: list[CheckResult] = []
+    for layer in layers:
+        err.print(f"validating {layer}.{contract.name} …", style="dim")
+        results += look(contract, settings, layer, days or None)
+    return results
+
+
+def _look_at_gold(settings: "Settings", table: str, days: list[date] | None, now: datetime) -> "list[CheckResult]":
+    from lakehouse.contracts.load import load_streams
+    from lakehouse.lake.gold.build_record import published_columns
+    from lakehouse.lake.gold.builds import require_gold
+    from lakehouse.lake.quality.gold import check_gold
+
+    known = published_columns(require_gold(settings))
+    if table and table not in known:
+        raise UsageError(
+            f"Gold has no table {table}.", fix=nearest(table, known, f"Known: {', '.join(sorted(known))}.")
+        )
+    err.print(f"validating gold{'.' + table if table else ''} …", style="dim")
+    return check_gold(load_streams().values(), settings, days=days or None, now=now, only=table or None)
+
+
 def resolve(table: str) -> "tuple[StreamContract, list[Layer]]":
     """The stream and the layers that a table's name means.
 
@@ -167,7 +193,7 @@ def resolve(table: str) -> "tuple[StreamContract, list[Layer]]":
     if dot and layer not in ("bronze", "silver"):
         raise UsageError(
             f"{table} is no table that is checked here.",
-            fix="Use silver.<stream> or bronze.<stream>; gold is tested by dbt: lakehouse gold build.",
+            fix="Use silver.<stream> or bronze.<stream>; dq validate also takes gold.<table>.",
         )
     contract = load_stream(name)
     if layer == "bronze":

@@ -20,6 +20,7 @@ from lakehouse.cli.produce_db import db
 from lakehouse.cli.produce_devices import devices
 from lakehouse.cli.produce_market import market
 from lakehouse.cli.produce_options import AsJson, Brokers, Config, Section, TopicName, clock, one_line
+from lakehouse.cli.produce_queue import queue
 from lakehouse.cli.produce_summary import conclude
 from lakehouse.cli.produce_user_events import user_events
 from lakehouse.errors import EXIT_INTERRUPTED, UsageError
@@ -43,6 +44,7 @@ app.command()(customers)
 app.command()(devices)
 app.command()(market)
 app.command()(orders)
+app.command()(queue)
 
 
 @app.command()
@@ -216,7 +218,7 @@ def _messages(generator: "SalesGenerator", serde: "Serde", *, shown: int) -> Any
 
 def _tell_settings(options: "ProducerOptions", seed: int, *, verbose: bool) -> None:
     if options.dropped:
-        err.print(f"note: left out, only the Java client knows them: {', '.join(options.dropped)}", markup=False)
+        err.print(f"note: left out, no properties of this producer: {', '.join(options.dropped)}", markup=False)
     if verbose:
         secret = ("password", "secret", "username", "key")
         for name, value in sorted(options.client.items()):

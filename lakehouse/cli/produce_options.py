@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Brokers = Annotated[str | None, typer.Option(help="Brokers as host:port, comma-separated.", show_default=False)]
 TopicName = Annotated[str | None, typer.Option(help="Topic to send to.", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="JSON or YAML file with a section per environment.")]
+Config = Annotated[
+    Path | None, typer.Option(help="JSON or YAML file with a section per environment, or a Kafka client's .properties.")
+]
 Section = Annotated[str, typer.Option("--profile", help="Section of the --config file: local, msk, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")]
 

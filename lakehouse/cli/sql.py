@@ -49,6 +49,7 @@ class Layer(StrEnum):
     batch = "batch"
     ops = "ops"
     quality = "quality"
+    restored = "restored"
 
 
 @app.command()
@@ -60,7 +61,7 @@ def sql(
     layer: Annotated[
         Layer,
         typer.Option(
-            help="gold, or live Delta tables: silver, bronze, quarantine, history, speed, batch, ops, quality."
+            help="gold, or Delta tables: silver, bronze, quarantine, history, speed, batch, ops, quality, restored."
         ),
     ] = Layer.gold,
 ) -> None:

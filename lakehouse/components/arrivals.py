@@ -17,7 +17,7 @@ import dagster as dg
 from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG, runbook
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.tables import DRAIN, MODE_TAG, REASON_TAG, STREAM_TAG, code_version
-from lakehouse.components.workers import WORKER_TAG, is_lost
+from lakehouse.components.workers import is_lost
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError, QualityStopError, TopicMissingError
 
@@ -168,7 +168,7 @@ def _past_runs(instance: dg.DagsterInstance, contract: StreamContract) -> list[P
     """The stream's latest drain runs, newest first; a live one is found however old it is."""
     tags = {STREAM_TAG: contract.name, MODE_TAG: DRAIN}
     live = instance.get_run_records(filters=dg.RunsFilter(tags=tags, statuses=_LIVE))
-    lost = [record.dagster_run for record in live if is_lost(record.dagster_run.tags.get(WORKER_TAG, ""))]
+    lost = [record.dagster_run for record in live if is_lost(record.dagster_run)]
     for run in lost:
         instance.report_run_failed(run, "The process of this run is gone: the stack or the machine went down.")
     gone = {run.run_id for run in lost}

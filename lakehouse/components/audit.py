@@ -42,7 +42,7 @@ def _run(record: dg.RunRecord) -> Action:
             "run_id": run.run_id,
             "stream": run.tags.get(STREAM_TAG),
             "partition": run.tags.get("dagster/partition"),
-            "failure": run.tags.get(FAILURE_TAG),
+            "failure": run.tags.get(FAILURE_TAG) or None,
             "seconds": round((record.end_time or 0) - record.start_time, 3) if record.start_time else None,
         },
         identity=run.run_id,

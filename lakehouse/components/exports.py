@@ -26,6 +26,7 @@ def build_export_defs(marts: list[dg.AssetKey]) -> dg.Definitions:
         return dg.MaterializeResult(
             metadata={
                 "folder": dg.MetadataValue.path(str(made.folder)),
+                **{f"by_date_{path.name}": dg.MetadataValue.path(str(path)) for path in made.partitioned},
                 **{f"rows_{table}": rows for table, rows in made.rows.items()},
             }
         )

@@ -13,7 +13,7 @@ import dagster as dg
 
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.resources import LakeResource
-from lakehouse.components.workers import WORKER_TAG, this_worker
+from lakehouse.components.workers import mark_worker
 from lakehouse.contracts.pipeline import (
     DeliverStep,
     ExtractStep,
@@ -124,7 +124,7 @@ def _build_step(contract: PipelineContract, stage: Stage, step: Step) -> dg.Asse
         # A backfill gives a range, also when it is one window long.
         (window,) = context.partition_keys if partitions_def(contract) else [WHOLE]
         # A backfill's run does not carry the job's tags; with them it is found whoever started it.
-        context.instance.add_run_tags(context.run_id, {PIPELINE_TAG: contract.name, WORKER_TAG: this_worker()})
+        mark_worker(context.instance, context.run_id, {PIPELINE_TAG: contract.name})
         with typed_failures(context):
             report = lake.run_batch_step(contract, step.name, window)
         yield dg.MaterializeResult(asset_key=key, metadata=_figures(report))

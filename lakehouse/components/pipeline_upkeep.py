@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from lakehouse.components.workers import WORKER_TAG, is_lost
+from lakehouse.components.workers import is_lost
 
 UPKEEP_SECONDS = 15
 
@@ -49,7 +49,7 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     Dagster's own retries take those of pipelines up again, the arrivals sensor the drains.
     """
     started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    lost = [run for run in started if is_lost(run.tags.get(WORKER_TAG, ""))]
+    lost = [run for run in started if is_lost(run)]
     for run in lost:
         instance.report_run_failed(run, "The process of this run is gone: it was killed, or the machine went down.")
     return [run.run_id for run in lost]

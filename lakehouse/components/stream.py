@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.checks import build_bronze_checks, build_silver_checks
+from lakehouse.components.dead_letters import dead_letter_specs
 from lakehouse.components.maintenance import build_maintenance_schedule
 from lakehouse.components.quality import build_unusual_checks, unusual_check_keys
 from lakehouse.components.sinks import build_sinks
@@ -18,7 +19,9 @@ from lakehouse.components.tables import (
     DRAIN,
     MODE_TAG,
     STREAM_TAG,
+    bronze_key,
     build_tables,
+    partitions,
     silver_key,
     table_keys,
     topic_spec,
@@ -70,7 +73,12 @@ def build_stream_defs(contract: StreamContract) -> dg.Definitions:
         tags={STREAM_TAG: contract.name, MODE_TAG: DRAIN, "dagster/max_retries": "0"},
     )
     own = dg.Definitions(
-        assets=[*upstream_specs(contract), topic_spec(contract), build_tables(contract)],
+        assets=[
+            *upstream_specs(contract),
+            topic_spec(contract),
+            build_tables(contract),
+            *dead_letter_specs(contract, bronze_key(contract), partitions(contract)),
+        ],
         asset_checks=[
             build_bronze_checks(contract),
             build_silver_checks(contract),

@@ -19,11 +19,12 @@ from typing import Any
 import dagster as dg
 
 from lakehouse.components.columns import bronze_schema, silver_lineage, silver_schema
+from lakehouse.components.dead_letters import log_rejects
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.upstream import upstream_key
-from lakehouse.components.workers import WORKER_TAG, this_worker
+from lakehouse.components.workers import mark_worker
 from lakehouse.contracts.model import StreamContract
 from lakehouse.quality.report import profile_markdown
 
@@ -165,7 +166,7 @@ def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
         days = [date.fromisoformat(key) for key in context.partition_keys]
         with typed_failures(context):
             if context.run.tags.get(MODE_TAG) == DRAIN:
-                context.instance.add_run_tags(context.run_id, {WORKER_TAG: this_worker()})
+                mark_worker(context.instance, context.run_id, {})
                 for day in days:
                     _drain_day(context, lake, contract, day)
             else:
@@ -195,6 +196,7 @@ def _drain_day(context: dg.AssetExecutionContext, lake: LakeResource, contract: 
     for warning in summary.warnings:
         context.log.warning(warning)
     progress.flush(without=day)
+    log_rejects(context, contract, day, summary.rejected, progress.broken)
     context.instance.add_run_tags(context.run_id, {REASON_TAG: summary.reason})
     totals = {"bronze": summary.bronze_rows, "silver": summary.silver_rows}
     for layer, key in keys.items():

@@ -1,28 +1,48 @@
-"""Which process works on a drain run, so that a run whose process vanished does not count as live for ever.
+"""Which process works on a run, so that a run whose process vanished does not count as live for ever.
 
 Dagster's own launcher does not look after its runs when the whole machine, or the embedded stack, went down. Here: the
-mark a run carries and reading it. Not here: what is done about a lost run (`arrivals`).
+mark a run carries and reading it. Not here: what is done about a lost run (`arrivals`, `pipeline_upkeep`).
+
+A run that repeats another one starts with that one's tags: its mark, of a process that is long gone, and its failure.
+So a mark names the run as well, and whoever marks a run for the first time takes back what it inherited.
 """
 
 import os
 import socket
+from collections.abc import Mapping
 
+import dagster as dg
 import psutil
 
+from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG
+
 WORKER_TAG = "lakehouse/worker"
+_NOT_FAILED = {FAILURE_TAG: "", RETRYABLE_TAG: "true"}
 
 
-def this_worker() -> str:
-    """The mark of this process: host, pid and start time, because pids are used again."""
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.0f}"
+def mark_worker(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
+    """Note on a run that this process works on it, and these tags beside it."""
+    run = instance.get_run_by_id(run_id)
+    is_first = run is None or not _is_of(run.tags.get(WORKER_TAG, ""), run_id)
+    instance.add_run_tags(run_id, {WORKER_TAG: worker_mark(run_id), **(_NOT_FAILED if is_first else {}), **tags})
 
 
-def is_lost(mark: str) -> bool:
-    """Whether the marked process certainly no longer runs; False when it is another machine's or there is no mark."""
-    parts = mark.rsplit("/", 2)
-    if len(parts) != 3 or parts[0] != socket.gethostname():
+def worker_mark(run_id: str) -> str:
+    """The mark of this process on a run: host, pid and start time, because pids are used again, and the run."""
+    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.0f}/{run_id}"
+
+
+def is_lost(run: dg.DagsterRun) -> bool:
+    """Whether the process of a run is certainly gone; False without a mark of its own, or with another machine's."""
+    mark = run.tags.get(WORKER_TAG, "")
+    parts = mark.rsplit("/", 3)
+    if len(parts) != 4 or parts[0] != socket.gethostname() or not _is_of(mark, run.run_id):
         return False
     try:
         return f"{psutil.Process(int(parts[1])).create_time():.0f}" != parts[2]
     except psutil.NoSuchProcess:
         return True
+
+
+def _is_of(mark: str, run_id: str) -> bool:
+    return mark.rpartition("/")[2] == run_id

@@ -24,6 +24,7 @@ RETENTION_POINTS = ("retention_after_archive", "retention_after_note", "retentio
 SINK_POINTS = ("after_staging", "after_merge", "after_load_commit")
 """Within a load of a sink: staged, merged but not committed, committed."""
 EXTRACT_POINTS = ("extract_after_ack", "extract_after_note")
+QUEUE_POINTS = ("queue_after_ack",)
 EVOLUTION_POINTS = ("evolve_after_columns", "evolve_after_day")
 SPEED_POINTS = ("speed_before_commit", "speed_after_commit", "speed_after_view")
 POINTS = (
@@ -37,6 +38,7 @@ POINTS = (
     *RETENTION_POINTS,
     *SINK_POINTS,
     *EXTRACT_POINTS,
+    *QUEUE_POINTS,
     *EVOLUTION_POINTS,
     *SPEED_POINTS,
 )

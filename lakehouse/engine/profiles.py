@@ -4,6 +4,7 @@ Here: settings of servers and of sessions, by profile. Not here: how large a clu
 embedded server's own settings (`engine.embedded.spark`).
 """
 
+from pathlib import Path
 from typing import Literal
 
 Profile = Literal["local", "cluster"]
@@ -52,6 +53,24 @@ CLUSTER_CONF = {
 """What `infra/spark/spark-defaults.conf` gives a cluster's Spark Connect server."""
 
 
+STREAMING_CONF = {
+    "spark.streaming.stopGracefullyOnShutdown": "true",
+    "spark.streaming.kafka.maxRatePerPartition": "1000",
+    "spark.sql.streaming.metricsEnabled": "true",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.adaptive.coalescePartitions.enabled": "true",
+}
+"""What a server gives to streaming queries that somebody else runs on it; ours are batches, with their own figures.
+
+Of servers only: saying them again in each session would cost every drain, and change nothing.
+"""
+
+
+def event_log_conf(folder: Path) -> dict[str, str]:
+    """Settings that make a server write what its jobs did, for Spark's history server."""
+    return {"spark.eventLog.enabled": "true", "spark.eventLog.dir": folder.as_uri(), "spark.eventLog.compress": "true"}
+
+
 def server_conf(profile: Profile) -> dict[str, str]:
     """What a server of the profile is started with besides its own address and jars."""
     return (CLUSTER_CONF if profile == "cluster" else LOCAL_CONF) | COMMON_CONF
@@ -63,6 +82,7 @@ def session_conf(profile: Profile) -> dict[str, str]:
 
 
 def spark_defaults() -> str:
-    """`CLUSTER_CONF` as the text of a `spark-defaults.conf`."""
-    width = max(map(len, CLUSTER_CONF)) + 2
-    return "".join(f"{key:<{width}}{value}\n" for key, value in CLUSTER_CONF.items())
+    """`CLUSTER_CONF` and `STREAMING_CONF` as the text of a `spark-defaults.conf`."""
+    conf = CLUSTER_CONF | STREAMING_CONF
+    width = max(map(len, conf)) + 2
+    return "".join(f"{key:<{width}}{value}\n" for key, value in conf.items())

@@ -8,11 +8,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lakehouse.engine.profiles import Profile, session_conf
+from lakehouse.engine.spark_client import put_right
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
 from lakehouse.settings import load_settings
@@ -86,14 +87,9 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     """
     wait_for_port(remote, timeout_seconds)
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
-    # All sessions of a process share one pool of helper threads, and pyspark 4.0 ends it when any of them is closed:
-    # a query in another thread fails meanwhile, and a session that the garbage collector closes in the middle of a call
-    # to the pool waits for itself for ever. The threads are few and idle; they end with the process.
-    ExecutePlanResponseReattachableIterator.shutdown = classmethod(_keep_helper_threads)
-
+    put_right()
     with spark_errors(remote):
         session = SparkSession.builder.remote(remote).create()
         # The default policy waits ten minutes for a dead server; a supervised one is back within seconds, and
@@ -103,10 +99,6 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         for key, value in session_conf(_profile[session]).items():
             session.conf.set(key, value)
     return session
-
-
-def _keep_helper_threads(cls: Any) -> None:
-    """Replacement for pyspark's `shutdown`, which every closed session calls."""
 
 
 def expect_rows(session: "SparkSession", rows: int) -> None:

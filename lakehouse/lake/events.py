@@ -13,6 +13,10 @@ from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport
 
+# Every writer and reader opens all commits since the last checkpoint, at once and each in a thread of its own, and the
+# threads of delta-rs stay: at its own hundred commits a drain came to eighty of them.
+_CHECKPOINT_EVERY = 10
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -81,4 +85,9 @@ def write_facts(paths: LakePaths, facts: list[Fact]) -> None:
     )
     rows = [{**asdict(fact), "details": json.dumps(fact.details, default=str)} for fact in facts]
     with storage_errors():
-        write_deltalake(paths.events, pa.Table.from_pylist(rows, schema=schema), mode="append")
+        write_deltalake(
+            paths.events,
+            pa.Table.from_pylist(rows, schema=schema),
+            mode="append",
+            configuration={"delta.checkpointInterval": str(_CHECKPOINT_EVERY)},
+        )

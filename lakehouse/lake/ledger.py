@@ -28,7 +28,8 @@ Z85_TO_B85, B85_TO_Z85 = str.maketrans(_Z85, _B85), str.maketrans(_B85, _Z85)
 class Commit:
     """One commit of a Delta log: its version, our metadata (empty when it is not ours), Delta's metrics and `add`s.
 
-    `takes_rows` says that rows which were there may be gone or others now; compaction takes none.
+    `takes_rows` says that rows which were there may be gone or others now; compaction takes none. `removed` has the
+    paths of the files that it removes, as the log writes them.
     """
 
     version: int
@@ -37,6 +38,7 @@ class Commit:
     committed_at: datetime
     added: tuple[dict[str, Any], ...]
     takes_rows: bool = False
+    removed: tuple[str, ...] = ()
 
     @property
     def brings_rows(self) -> bool:
@@ -106,6 +108,7 @@ def read_commit(file: Path) -> Commit:
         committed_at=datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, UTC),
         added=tuple(action["add"] for action in actions if "add" in action),
         takes_rows=any(action["remove"].get("dataChange", True) for action in actions if "remove" in action),
+        removed=tuple(action["remove"]["path"] for action in actions if "remove" in action),
     )
 
 

@@ -75,6 +75,14 @@ class LakePaths:
         """Rows that retention deleted, as Parquet: `run=<n>/arrival_date=<date>/…`."""
         return f"{self.root}/archive/{layer}/{stream}"
 
+    def restored(self, layer: str, stream: str) -> str:
+        """Archived rows that somebody wants to look at again; nothing is proved by them, and nothing reads them."""
+        return f"{self.root}/restored/{layer}_{stream}"
+
+    def gold_files(self, table: str) -> Path:
+        """A table of gold as Parquet files, one folder per event date: `gold/<table>/event_date=<date>/…`."""
+        return Path(self.root) / "gold" / table
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""

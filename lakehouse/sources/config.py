@@ -1,7 +1,7 @@
 """Where a producer's settings come from: command line, environment, `--config` file, default, in this order.
 
-Here: the file's form, the precedence, translation of the Java client's property names.
-Not here: the defaults themselves (`settings`, `kafka.client`), sending (`sources.producer`).
+Here: the file's form, the precedence. Not here: the defaults themselves (`settings`, `kafka.client`), other clients'
+names of properties (`sources.client_names`), sending (`sources.producer`).
 """
 
 import json
@@ -19,6 +19,8 @@ from lakehouse.errors import SettingsError, UsageError
 from lakehouse.kafka.client import ProducerProfile, producer_config
 from lakehouse.kafka.security import require_allowed
 from lakehouse.settings import EndpointsSource, Settings, describe_problems
+from lakehouse.sources.client_names import translate_properties
+from lakehouse.sources.properties import read_properties
 
 # The security part of a section holds for every client of the run: the topic is looked up before anything is sent.
 _SECURITY = {
@@ -32,22 +34,7 @@ _SECURITY = {
     "ssl.key.location": "KAFKA_SSL_KEY",
     "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD",
 }
-# Properties of the Java client that librdkafka does not have and that change nothing for this producer.
-JAVA_ONLY = {
-    "key.serializer",
-    "value.serializer",
-    "interceptor.classes",
-    "max.block.ms",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "partitioner.class",
-    "partitioner.ignore.keys",
-    "receive.buffer.bytes",
-    "send.buffer.bytes",
-}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_BYTES_PER_KIB = 1024
 
 
 class _Section(BaseModel):
@@ -97,7 +84,7 @@ def resolve(
         brokers: Comma-separated host:port.
         topic: Name of the topic.
         interval: Seconds between events, 0 or more.
-        config: JSON or YAML file with one section per environment.
+        config: JSON or YAML file with one section per environment, or a Java client's .properties file.
         section: Which section of it.
         producer_profile: `default` or `compat`.
         source: Whose topic to take from the file's `topics`.
@@ -121,23 +108,6 @@ def resolve(
     settings = _settings(_present(given), _present(from_file))
     client = producer_config(settings, producer_profile or found.producer_profile)
     return ProducerOptions(settings, settings.kafka_topic, settings.producer_interval, client | extra, dropped=dropped)
-
-
-def translate_properties(properties: dict[str, Any]) -> tuple[dict[str, object], list[str]]:
-    """The Java or kafka-python client's property names as librdkafka knows them, and the ones left out."""
-    known: dict[str, object] = {}
-    dropped = []
-    for given, value in properties.items():
-        name = given.replace("_", ".")
-        if name in JAVA_ONLY:
-            dropped.append(given)
-        elif name == "buffer.memory":
-            known["queue.buffering.max.kbytes"] = max(1, int(value) // _BYTES_PER_KIB)
-        elif name == "max.request.size":
-            known["message.max.bytes"] = value
-        else:
-            known[name] = value
-    return known, dropped
 
 
 def _settings(given: dict[str, Any], from_file: dict[str, Any]) -> Settings:
@@ -174,6 +144,8 @@ def _settings(given: dict[str, Any], from_file: dict[str, Any]) -> Settings:
 
 def _read_section(path: Path, section: str) -> _Section:
     try:
+        if path.suffix == ".properties":
+            return _properties(path, section)
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
@@ -198,6 +170,17 @@ def _read_section(path: Path, section: str) -> _Section:
         )
         allowed = ", ".join(spec.alias or name for name, spec in _Section.model_fields.items())
         raise UsageError(f"--config {path}, section {section}: {problems}.", fix=f"Allowed: {allowed}.") from error
+
+
+def _properties(path: Path, section: str) -> _Section:
+    """A Java client's file: one environment, nothing but client properties."""
+    if section != "local":
+        raise UsageError(
+            f"--config {path} has no section {section!r}.", fix="A .properties file has none; leave --profile out."
+        )
+    client = _expand(read_properties(path), path)
+    servers = client.pop("bootstrap.servers", None)
+    return _Section.model_validate({"bootstrap.servers": servers, "producer": client})
 
 
 def _expand(value: Any, path: Path) -> Any:

@@ -1,35 +1,36 @@
-"""Asking an HTTP service for JSON: time limits, retries with back-off, a circuit breaker, TLS where it is required.
+"""Asking an HTTP service for JSON or a file: time limits, retries with back-off, a circuit breaker, TLS where required.
 
-Here: one question and its whole answer. Not here: pages and records (`sources.rest`), which services there are
-(`sources.api_config`).
+Here: one question and its whole answer. Not here: what an answer means for the next attempt (`sources.http_faults`),
+pages and records (`sources.rest`), which services there are (`sources.api_config`).
 """
 
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from lakehouse.engine.circuit_notes import kept_breaker
 from lakehouse.engine.encryption import require_encrypted
-from lakehouse.errors import LakehouseError, SourceRefusedError, SourceUnavailableError
+from lakehouse.errors import SourceRefusedError, SourceUnavailableError
 from lakehouse.settings import Settings
+from lakehouse.sources.http_faults import (
+    MAX_WAIT_SECONDS,
+    TryAgainError,
+    is_certificate_error,
+    next_link,
+    require_success,
+    speaks_against,
+)
 from lakehouse.sources.raw_json import parse_json
 
 if TYPE_CHECKING:
     import httpx
 
 MAX_BODY_BYTES = 64 << 20
-MAX_WAIT_SECONDS = 60.0
-_TOO_MANY = 429
-_BUSY = {408, 425, _TOO_MANY}
-_SERVER_ERROR = 500
-_REDIRECT = 300
+_NOT_MODIFIED = 304
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A whole file as the service has it, byte for byte; `content` is None when it is as it was (304).
+
+    `tags` are the headers to ask with the next time, so that a file that did not change is not sent again.
+    """
+
+    content: bytes | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Credentials:
     """What proves who we are; never shown."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     basic: tuple[str, str] | None = field(default=None, repr=False)
-
-
-class _TryAgainError(Exception):
-    """This attempt failed in a way that another one may not. `wait` is what the service asked for, in seconds."""
-
-    def __init__(self, reason: str, *, wait: float = 0.0, is_outage: bool = True) -> None:
-        super().__init__(reason)
-        self.wait = wait
-        self.is_outage = is_outage
 
 
 class HttpClient:
@@ -107,7 +110,7 @@ class HttpClient:
         self._credentials = credentials or Credentials()
         self._limits = limits or TimeLimits()
         self._attempts = attempts
-        self._breaker = kept_breaker(settings, f"api {self._origin}", is_failure=_speaks_against)
+        self._breaker = kept_breaker(settings, f"api {self._origin}", is_failure=speaks_against)
         self._sleep = sleep
         self._client = httpx.Client(
             headers={"accept": "application/json", "user-agent": "lakehouse", **self._credentials.headers},
@@ -139,9 +142,45 @@ class HttpClient:
             SourceUnavailableError: no whole answer after all attempts.
             SourceRefusedError: the service will not answer this question.
         """
+        url = self._address(path)
+
+        def once() -> Answer:
+            response, body = self._once(url, params or {}, {})
+            try:
+                return Answer(parse_json(body), next_link(response))
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise TryAgainError(f"no valid JSON: {error}") from error
+
+        return self._until_whole(once)
+
+    def download(self, path: str, tags: Mapping[str, str] | None = None) -> Download:
+        """Fetch a file until it is there whole: as many bytes as its Content-Length says.
+
+        Args:
+            path: Relative to the base.
+            tags: `Download.tags` of the last time; asks for the file only if it changed.
+
+        Raises:
+            CircuitOpenError, SourceUnavailableError, SourceRefusedError: as `get`.
+        """
+        url = self._address(path)
+
+        def once() -> Download:
+            # Unpacked on the way, its length would say nothing.
+            response, body = self._once(url, {}, {"accept": "*/*", "accept-encoding": "identity", **(tags or {})})
+            if response.status_code == _NOT_MODIFIED:
+                return Download(None, tags or {})
+            if not {"content-length", "transfer-encoding"} & set(response.headers):
+                raise TryAgainError("the answer does not say how long it is, so nobody knows whether it is whole")
+            names = {"etag": "if-none-match", "last-modified": "if-modified-since"}
+            return Download(body, {names[key]: response.headers[key] for key in names if key in response.headers})
+
+        return self._until_whole(once)
+
+    def _until_whole(self, once: Callable[[], Result]) -> Result:
+        """Try until an attempt succeeds, through the circuit."""
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-        url = self._address(path)
         backoff = wait_exponential_jitter(initial=0.5, max=MAX_WAIT_SECONDS / 2, jitter=0.5)
 
         def wait(state: Any) -> float:
@@ -149,15 +188,15 @@ class HttpClient:
             return max(asked, backoff(state)) if asked else backoff(state)
 
         attempts = Retrying(
-            retry=retry_if_exception_type(_TryAgainError),
+            retry=retry_if_exception_type(TryAgainError),
             stop=stop_after_attempt(self._attempts),
             wait=wait,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            answer: Answer = attempts(self._breaker.call, lambda: self._once(url, params))
-        except _TryAgainError as error:
+            answer: Result = attempts(self._breaker.call, once)
+        except TryAgainError as error:
             raise SourceUnavailableError(
                 f"{self._origin} gave no whole answer in {self._attempts} attempts.",
                 why=f"The last one: {error}",
@@ -176,74 +215,29 @@ class HttpClient:
             )
         return url
 
-    def _once(self, url: str, params: Mapping[str, Any] | None) -> Answer:
+    def _once(self, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> "tuple[httpx.Response, bytes]":
+        """One attempt: a successful answer, or 304 to a question with conditions, and its whole body."""
         import httpx
 
         deadline = time.monotonic() + self._limits.total
         # Merged, so that what a link to the next page holds already stays there.
-        address = httpx.URL(url).copy_merge_params({**(params or {}), **self._credentials.params})
+        address = httpx.URL(url).copy_merge_params({**params, **self._credentials.params})
         try:
-            with ExitStack() as stack:
-                response = stack.enter_context(self._client.stream("GET", address))
+            with self._client.stream("GET", address, headers=dict(headers)) as response:
                 body = bytearray()
                 for piece in response.iter_bytes():
                     body += piece
                     if len(body) > MAX_BODY_BYTES:
                         raise SourceRefusedError(f"{self._origin} answers with more than {MAX_BODY_BYTES >> 20} MiB.")
                     if time.monotonic() > deadline:
-                        raise _TryAgainError(f"no whole answer within {self._limits.total:g} s")
-                _require_success(response, self._origin)
-                return Answer(parse_json(bytes(body)), _next_link(response))
+                        raise TryAgainError(f"no whole answer within {self._limits.total:g} s")
+                if response.status_code != _NOT_MODIFIED or not any(name.startswith("if-") for name in headers):
+                    require_success(response, self._origin)
+                return response, bytes(body)
         except httpx.TransportError as error:
             # Refused connections, time limits, bodies that end too early.
-            if _is_certificate_error(error):
+            if is_certificate_error(error):
                 raise SourceRefusedError(
                     f"{self._origin} cannot prove who it is.", why=str(error), fix="Set SSL_CERT_FILE to its authority."
                 ) from error
-            raise _TryAgainError(str(error) or type(error).__name__) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise _TryAgainError(f"no valid JSON: {error}") from error
-
-
-def _speaks_against(error: Exception) -> bool:
-    """A refusal proves that the service answers; so does "too many requests"."""
-    return error.is_outage if isinstance(error, _TryAgainError) else not isinstance(error, LakehouseError)
-
-
-def _require_success(response: "httpx.Response", origin: str) -> None:
-    status = response.status_code
-    said = f"{origin} answers {status} {response.reason_phrase} to GET {response.url.path}"
-    if status in _BUSY or status >= _SERVER_ERROR:
-        wait = _asked_wait(response.headers.get("retry-after", ""))
-        if wait > MAX_WAIT_SECONDS:
-            raise SourceUnavailableError(
-                f"{said} and asks for a pause of {wait:.0f} s.", fix="Ask again after that time."
-            )
-        raise _TryAgainError(said, wait=wait, is_outage=status >= _SERVER_ERROR)
-    if status >= _REDIRECT:
-        where = f" It points to {response.headers['location']}." if "location" in response.headers else ""
-        raise SourceRefusedError(f"{said}.{where}", fix="Check the source's address and credentials.")
-
-
-def _asked_wait(text: str) -> float:
-    """Seconds out of a Retry-After header, which is a number or a date; 0 when it is neither."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _next_link(response: "httpx.Response") -> str | None:
-    url = response.links.get("next", {}).get("url")
-    return None if url is None else urljoin(str(response.url), url)
-
-
-def _is_certificate_error(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+            raise TryAgainError(str(error) or type(error).__name__) from error

@@ -9,12 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
+from sqlalchemy.exc import OperationalError
 
 from lakehouse.components import LakeResource
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.embedded.dagster_ui import INSTANCE_CONFIG
 from lakehouse.settings import Settings
+from lakehouse_tests.faults.conftest import SmallDisk
 from lakehouse_tests.faults.daemon import evaluate, last_tick
 from lakehouse_tests.faults.story import Topic, assert_whole, drain_once, some_records
 from lakehouse_tests.streams import sales_on, send
@@ -47,6 +49,21 @@ def test_a_daemon_killed_at_any_point_of_a_tick_makes_one_run(tmp_path: Path) ->
             assert [run.status for run in runs] == [dg.DagsterRunStatus.QUEUED], f"{point}: it waits for its turn"
             assert runs[0].tags["dagster/run_key"].endswith("/attempt-1"), point
             assert last_tick(instance) in {TickStatus.SUCCESS, TickStatus.SKIPPED}, point
+
+
+def test_a_full_disk_under_dagsters_database_makes_no_run_and_room_makes_one(disk: SmallDisk) -> None:
+    home = dagster_home(disk.folder / "dagster")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.get_runs() == []
+    disk.leave(0)
+    with pytest.raises(OperationalError, match="disk"):
+        evaluate(home)
+    disk.free()
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.get_runs() == []
+    evaluate(home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.QUEUED]
 
 
 def tick(instance: dg.DagsterInstance, contract: StreamContract) -> dg.RunRequest | dg.SkipReason:

@@ -1,16 +1,21 @@
 """A lake on a disk that is full, or may only be read: a typed stop, nothing half done, and on it goes afterwards."""
 
+import random
+from pathlib import Path
+
 import pytest
 
 from lakehouse.errors import DiskFullError, SetupError
-from lakehouse.lake.gold import builds
+from lakehouse.lake.gold import builds, dbt_run
 from lakehouse.lake.guards.locks import LockBusyError, exclusive, silver_lock
 from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.conftest import SmallDisk
+from lakehouse_tests.faults.gold_rows import daily
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, drain_once, some_records
+from lakehouse_tests.integration.dbt import silver
 from lakehouse_tests.streams import sales_on, send
 
 
@@ -78,3 +83,38 @@ def test_a_state_folder_without_room_starts_no_build_of_gold_and_keeps_no_half_k
     disk.free()
     with builds.building(own) as build:
         assert len(build.env["LAKEHOUSE_DBT_PII_KEY"]) == 32
+
+
+def test_dbt_without_room_for_its_files_is_a_full_disk(disk: SmallDisk, tmp_path: Path) -> None:
+    state = disk.folder / "dbt"
+    state.mkdir()
+    (state / "target").mkdir()
+    disk.leave(40_000)
+    env = dbt_run.environment(
+        lake_root=str(tmp_path), database=disk.folder / "build.duckdb", pii_key="0" * 32, plan_json="{}"
+    )
+    with pytest.raises(DiskFullError, match="No space left on device"):
+        dbt_run.run_dbt(["parse"], env, state)
+
+
+@pytest.mark.slow
+def test_a_build_of_gold_that_fills_the_disk_leaves_the_old_gold_and_the_room(disk: SmallDisk, tmp_path: Path) -> None:
+    own = load_settings(LAKEHOUSE_HOME=disk.folder / "home", LAKEHOUSE_ROOT=str(tmp_path / "lake"))
+    rng = random.Random(11)
+    old = silver.keyed([silver.sale(rng) for _ in range(200)])
+    silver.write_sales(tmp_path / "lake", old)
+    assert builds.build(own).published
+    new, touched = silver.shaken(rng, old, 40)
+    silver.write_sales(tmp_path / "lake", new, only=touched)
+    size = builds.gold_path(own).stat().st_size
+    # While the work file is copied, while dbt writes, while the new gold is written beside the old one.
+    for room in (100_000, size + 16_000, size + 250_000):
+        disk.leave(room)
+        with pytest.raises(DiskFullError):
+            builds.build(own)
+        assert daily(own) == silver.expected_daily(old), f"{room} bytes: analysts keep what they had"
+        left = {file.name for file in builds.gold_path(own).parent.glob("*.duckdb*")}
+        assert left == {"gold.duckdb"}, f"{room} bytes: what nobody will read keeps the disk full"
+        disk.free()
+    assert builds.build(own).published
+    assert daily(own) == silver.expected_daily(new)

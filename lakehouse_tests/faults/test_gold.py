@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from lakehouse.lake.gold import builds
 from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.faults.gold_rows import daily
 from lakehouse_tests.faults.story import wait_for
 from lakehouse_tests.integration.dbt import silver
 
@@ -22,15 +21,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
     monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)
     return load_settings()
-
-
-def daily(settings: Settings) -> dict[Any, tuple[Any, ...]]:
-    query = (
-        "select event_date, category, order_lines, customers, quantity, gross_amount, discount_amount, net_amount "
-        "from sales_daily"
-    )
-    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
-        return {(row[0], row[1]): row[2:] for row in connection.execute(query).fetchall()}
 
 
 def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(home: Settings) -> None:

@@ -93,12 +93,12 @@ def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
 
     result = run_request(instance, contract, request, lake)
     assert result.success, "a few rejects are a warning"
-    rows = {"bronze": 0, "silver": 0}
+    rows = {"bronze": 0, "silver": 0, "quarantine": 0}
     for event in result.get_asset_materialization_events():
         assert event.partition == TODAY
         metadata = event.step_materialization_data.materialization.metadata
         rows[event.asset_key.path[0]] += metadata["rows"].value if "rows" in metadata else 0  # type: ignore[operator]
-    assert rows == {"bronze": 200, "silver": 190}, "every row is counted in exactly one event"
+    assert rows == {"bronze": 200, "silver": 190, "quarantine": 10}, "every row is counted in exactly one event"
 
     checks = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
     broken = checks["quantity_positive"]

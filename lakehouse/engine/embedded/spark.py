@@ -57,6 +57,10 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
     classes = class_path(settings)
+    event_log: dict[str, str] = {}
+    if settings.spark_event_log:
+        (home / "events").mkdir(exist_ok=True)
+        event_log = profiles.event_log_conf(home / "events")
     # Rows live short: half of the heap for the young, in large pages where the system has them (an eighth faster).
     # The code that judges a row is one method; beyond 8,000 bytes, some thirty rules, Java would only interpret it.
     module_options = [
@@ -95,6 +99,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             "-Duser.timezone=UTC",
             *AVRO_LIMITS,
             *(f"-D{key}={value}" for key, value in server_conf(home, port, settings.spark_profile).items()),
+            *(f"-D{key}={value}" for key, value in event_log.items()),
             "-cp",
             classes,
             MAIN_CLASS,
@@ -153,6 +158,7 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
         "spark.kafka.consumer.fetchedData.cache.timeout": "20s",
         "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": "5s",
+        **profiles.STREAMING_CONF,
         **profiles.server_conf(profile),
     }
 

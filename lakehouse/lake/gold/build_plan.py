@@ -94,12 +94,13 @@ def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | 
 
 
 def _schema(path: str, columns: Container[str]) -> dict[str, Any]:
-    """What the table's accepted schema says of these columns: `public`, `renamed`, `dropped`, as in `SilverPin`."""
+    """What the table's accepted schema says of these columns: `public`, `renamed`, … as in `SilverPin`."""
     accepted = read_accepted(path)
     if accepted is None:
         return {}
     # A version that is read again may be older than the schema.
     fields = [spec for spec in accepted.shape.fields if spec.name in columns]
+    always = {*accepted.shape.key, accepted.shape.event_time}
     heirs = {
         former: next((spec.name for spec in fields if set(keys) & set(spec.keys)), None)
         for former, keys in accepted.retired.items()
@@ -108,11 +109,12 @@ def _schema(path: str, columns: Container[str]) -> dict[str, Any]:
         "public": [spec.name for spec in fields if not spec.pii],
         "renamed": {former: heir for former, heir in heirs.items() if heir is not None},
         "dropped": [former for former, heir in heirs.items() if heir is None],
+        "nullable": [spec.name for spec in fields if spec.nullable and spec.name not in always],
     }
 
 
 def _is_reshaped(known: BuildRecord, pins: dict[str, SilverPin]) -> bool:
-    """Whether a column has another type than in the last build, or was dropped.
+    """Whether a column has another type than in the last build, was dropped, or may be empty now.
 
     Marts that append would go on refusing what does not fit the former type, or a null.
     """

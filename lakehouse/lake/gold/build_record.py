@@ -37,6 +37,7 @@ class SilverPin:
         public: Those that the contract has and that are not personal.
         renamed: Columns that the contract calls otherwise now: former name to today's.
         dropped: Columns that the contract had once and has no more.
+        nullable: Columns that may be empty, as the contract says.
     """
 
     version: int
@@ -46,11 +47,13 @@ class SilverPin:
     public: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
+    nullable: list[str] = field(default_factory=list)
 
     @property
     def lasting(self) -> dict[str, str]:
-        """The columns without those that the contract has dropped."""
-        return {name: kind for name, kind in self.columns.items() if name not in self.dropped}
+        """The columns without those that the contract has dropped; types with `null` where a value may be missing."""
+        kinds = {name: kind for name, kind in self.columns.items() if name not in self.dropped}
+        return {name: f"{kind} null" if name in self.nullable else kind for name, kind in kinds.items()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class BuildPlan:
 
     def as_json(self) -> str:
         """The form in which the dbt project takes it (macros/silver.sql)."""
-        shown = ("version", "touched", "columns", "public", "renamed", "dropped")
+        shown = ("version", "touched", "columns", "public", "renamed", "dropped", "nullable")
         return json.dumps({name: {key: getattr(pin, key) for key in shown} for name, pin in self.pins.items()})
 
 

@@ -178,7 +178,12 @@ def building(
         # Unit tests look at the SQL, not at the data; `make test` runs them.
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         arguments += ["--full-refresh"] if plan.mode == "full" else []
-        yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
+        try:
+            yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
+        except BaseException:
+            # After a full disk above all: what nobody will read must not keep it full.
+            remove_work_file(settings)
+            raise
 
 
 def build(
@@ -239,7 +244,11 @@ def build(
 def _prepare_work_file(settings: Settings, *, keep: bool) -> None:
     remove_work_file(settings)
     if keep:
-        shutil.copyfile(gold_path(settings), work_path(settings))
+        try:
+            shutil.copyfile(gold_path(settings), work_path(settings))
+        except OSError:
+            remove_work_file(settings)
+            raise
 
 
 def remove_work_file(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lakehouse.engine.storage import storage_error
 from lakehouse.errors import GoldBuildError
 from lakehouse.settings import PROJECT_ROOT
 
@@ -56,6 +57,7 @@ def run_dbt(
 
     Raises:
         GoldBuildError: when dbt died or could not even start; failed models and tests are in the result instead.
+        DiskFullError, SetupError: when what stopped dbt, or a model of it, was the disk.
     """
     target = state / "target"
     results = target / "run_results.json"
@@ -97,6 +99,11 @@ def run_dbt(
         except BaseException:
             process.kill()
             raise
+    if process.returncode != 0:
+        # Before its results are read: they may be cut off by the same full disk.
+        refused = storage_error(OSError("\n".join(messages)))
+        if refused is not None:
+            raise refused
     if process.returncode not in (0, 1) or (process.returncode == 1 and not results.is_file()):
         raise GoldBuildError(
             f"dbt {next(iter(arguments), '')} ended with code {process.returncode}.",

@@ -50,6 +50,13 @@ def settled(settings: Settings, *paths: str) -> Iterator[None]:
             settle(path, commit, settings)
 
 
+def settle_folder(folder: str) -> None:
+    """Bring everything below a folder to the disk, and the folder's own name; for files that no commit names."""
+    root = Path(folder)
+    for target in [*sorted(root.rglob("*")), root, root.parent]:
+        fsync(target)
+
+
 def fsync(target: Path) -> None:
     """Bring one file or folder to the disk."""
     descriptor = os.open(target, os.O_RDONLY)

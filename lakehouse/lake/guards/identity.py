@@ -13,12 +13,26 @@ from lakehouse.errors import ForeignLakeError, SetupError
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
+LAYOUT = 1
+"""How tables lie below the root and what their commits say. Another number once this version could not read them."""
+
 
 def read_lake_id(paths: LakePaths) -> str | None:
-    """The id at this root, or None when no lake was made here yet."""
+    """The id at this root, or None when no lake was made here yet.
+
+    Raises:
+        SetupError: a newer version of this package made the lake, and this one does not know its layout.
+    """
     if not paths.identity.is_file():
         return None
-    return str(json.loads(paths.identity.read_text(encoding="utf-8"))["lake_id"])
+    known = json.loads(paths.identity.read_text(encoding="utf-8"))
+    if known.get("layout", LAYOUT) > LAYOUT:
+        raise SetupError(
+            f"The lake at {paths.root} has layout {known['layout']}; this version knows layouts up to {LAYOUT}.",
+            why="A newer version made it or brought it up to date. Going on with this one could damage it.",
+            fix="Use that newer version, or set LAKEHOUSE_ROOT to another folder.",
+        )
+    return str(known["lake_id"])
 
 
 def ensure_lake_id(paths: LakePaths) -> str:
@@ -30,7 +44,7 @@ def ensure_lake_id(paths: LakePaths) -> str:
     known = read_lake_id(paths)
     if known is not None:
         return known
-    content = json.dumps({"lake_id": str(uuid.uuid4()), "created_at": datetime.now(UTC).isoformat(), "layout": 1})
+    content = json.dumps({"lake_id": str(uuid.uuid4()), "created_at": datetime.now(UTC).isoformat(), "layout": LAYOUT})
     try:
         paths.identity.parent.mkdir(parents=True, exist_ok=True)
         _write_once(paths.identity, content)

@@ -15,6 +15,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
 from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.durable import settle_folder
 from lakehouse.lake.ledger import merged_through, plans
 from lakehouse.lake.maintenance.table_files import data_files
 from lakehouse.lake.paths import LakePaths
@@ -40,7 +41,13 @@ NOTHING = Expired()
 
 
 def expire(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, layer: str, *, dry_run: bool = False
+    spark: "SparkSession",
+    contract: StreamContract,
+    paths: LakePaths,
+    layer: str,
+    *,
+    dry_run: bool = False,
+    durable: bool = True,
 ) -> Expired:
     """Delete the arrival days of one layer that are older than its contract allows, in one commit.
 
@@ -52,6 +59,7 @@ def expire(
         paths: The lake.
         layer: bronze or quarantine; others are never touched.
         dry_run: Only say what would be deleted.
+        durable: Bring the archive to the disk before anything is deleted.
     """
     age = contract.retention.of(layer)
     if age is None:
@@ -66,13 +74,15 @@ def expire(
     archive = f"{paths.archive(layer, contract.name)}/run={run}" if contract.retention.archive and days else ""
     if not dry_run:
         if days:
-            _delete(spark, path, layer, contract.name, Deleted(before, run, rows), archive)
+            _delete(spark, path, layer, contract.name, Deleted(before, run, rows), archive, durable=durable)
         _forbid_deletes(spark, path, layer)
     return Expired(days, rows, archive)
 
 
 @again_after_conflict
-def _delete(spark: "SparkSession", path: str, layer: str, stream: str, wanted: Deleted, archive: str) -> None:
+def _delete(
+    spark: "SparkSession", path: str, layer: str, stream: str, wanted: Deleted, archive: str, *, durable: bool
+) -> None:
     condition = f"arrival_date < DATE'{wanted.before}'"
     settings = {
         f"{_CONF}.write.txnAppId": _app_id(stream),
@@ -85,6 +95,9 @@ def _delete(spark: "SparkSession", path: str, layer: str, stream: str, wanted: D
         if archive:
             rows = spark.read.format("delta").load(path).where(condition)
             rows.write.mode("overwrite").partitionBy("arrival_date").parquet(archive)
+            if durable:
+                # The delete that follows is brought to the disk too; without this it might survive the only copy.
+                settle_folder(archive)
         crash_point("retention_after_archive")
         _note(spark, path, layer, wanted)
         crash_point("retention_after_note")

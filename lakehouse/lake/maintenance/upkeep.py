@@ -124,7 +124,8 @@ def maintain_stream(
 
     def work(table: _Table, needed: Callable[[], int | None]) -> None:
         with table.guard(), nullcontext() if dry_run else settled(settings, table.path):
-            gone = expire(spark, contract, paths, table.layer, dry_run=dry_run)
+            durable = settings.durability != "none"
+            gone = expire(spark, contract, paths, table.layer, dry_run=dry_run, durable=durable)
         done = replace(_maintain(spark, table, settings, dry_run=dry_run), expired=gone)
         if gone.days and not dry_run:
             write_facts(paths, [Fact(table.stream, table.layer, "retention", rows=gone.rows, details=asdict(gone))])

@@ -4,7 +4,7 @@ Here: reading and making them (Delta protocol, "Actions"). Not here: a commit (`
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,58 +50,65 @@ def removed(add: Add, at: int) -> dict[str, Any]:
     return {**kept, "deletionTimestamp": at, "dataChange": True, "extendedFileMetadata": True}
 
 
-def adds_of(table: Path, version: int, names: Iterable[str]) -> dict[str, Add]:
-    """The `add`s of active files of a version, by file name.
+def active_adds(table: Path, version: int, event_dates: Container[str] | None = None) -> dict[str, Add]:
+    """The `add`s of the files that a version consists of, by file name.
+
+    Args:
+        table: The table.
+        version: The version.
+        event_dates: Only files of these event dates (ISO); None for all.
 
     Raises:
-        LogDamagedError: the log does not tell of one of them.
+        LogDamagedError: the log does not tell of the version.
     """
-    wanted = set(names)
-    found: dict[str, Add] = {}
     log = table / "_delta_log"
-    while wanted and version >= 0:
-        checkpoint = log / f"{version:020d}.checkpoint.parquet"
-        commit = log / f"{version:020d}.json"
-        known = _of_checkpoint(checkpoint, wanted) if checkpoint.is_file() else _of_commit(commit)
-        found |= {name: add for name, add in known.items() if name in wanted}
-        wanted -= known.keys()
+    decided: set[str] = set()
+    active: dict[str, Add] = {}
+    # Backwards: the newest action on a file is the one that counts.
+    for number in range(version, -1, -1):
+        checkpoint, commit = log / f"{number:020d}.checkpoint.parquet", log / f"{number:020d}.json"
         if checkpoint.is_file():
-            break
-        version -= 1
-    if wanted:
-        raise LogDamagedError(
-            f"The Delta log of {table} does not tell of its data file {min(wanted)}.",
-            why="A commit or a checkpoint is missing.",
-            fix="See docs/runbooks/LOG_DAMAGED.md.",
-        )
-    return found
+            return active | {_name(add["path"]): add for add in _of_checkpoint(checkpoint, decided, event_dates)}
+        if not commit.is_file():
+            raise LogDamagedError(
+                f"The Delta log of {table} has neither commit {number} nor a checkpoint of it.",
+                why="A commit or a checkpoint is missing.",
+                fix="See docs/runbooks/LOG_DAMAGED.md.",
+            )
+        known = read_commit(commit)
+        for add in known.added:
+            name = _name(add["path"])
+            if name not in decided and (event_dates is None or add["partitionValues"]["event_date"] in event_dates):
+                active[name] = add
+        decided |= {_name(add["path"]) for add in known.added} | set(map(_name, known.removed))
+    return active
 
 
-def _of_commit(file: Path) -> dict[str, Add]:
-    return {_name(add): add for add in read_commit(file).added} if file.is_file() else {}
-
-
-def _of_checkpoint(file: Path, wanted: set[str]) -> dict[str, Add]:
+def _of_checkpoint(file: Path, decided: set[str], event_dates: Container[str] | None) -> Iterator[Add]:
+    """What a checkpoint has of these event dates, but for the files that later commits have decided about."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(file, columns=["add"])["add"].to_pylist()
-    adds = [row for row in rows if row is not None and _name(row) in wanted]
-    return {
-        _name(add): {
-            "path": add["path"],
-            "partitionValues": dict(add["partitionValues"]),
-            "size": add["size"],
-            "modificationTime": add["modificationTime"],
-            "dataChange": False,
-            "stats": add["stats"],
-            **({"deletionVector": _without_nulls(add["deletionVector"])} if add.get("deletionVector") else {}),
-        }
-        for add in adds
-    }
+    adds = pq.read_table(file, columns=["add"])["add"].combine_chunks()
+    adds = adds.filter(adds.is_valid())
+    if event_dates is not None:
+        days = pc.map_lookup(adds.field("partitionValues"), "event_date", "first").to_pylist()
+        adds = adds.take([place for place, day in enumerate(days) if day in event_dates])
+    for add in adds.to_pylist():
+        if _name(add["path"]) not in decided:
+            yield {
+                "path": add["path"],
+                "partitionValues": dict(add["partitionValues"]),
+                "size": add["size"],
+                "modificationTime": add["modificationTime"],
+                "dataChange": False,
+                "stats": add["stats"],
+                **({"deletionVector": _without_nulls(add["deletionVector"])} if add.get("deletionVector") else {}),
+            }
 
 
-def _name(add: Add) -> str:
-    return Path(unquote(add["path"])).name
+def _name(path: str) -> str:
+    return Path(unquote(path)).name
 
 
 def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.ledger import current_version
-from lakehouse.lake.merge.actions import Add, add_of, adds_of, hidden, removed, rows_of
+from lakehouse.lake.merge.actions import Add, active_adds, add_of, hidden, removed, rows_of
 from lakehouse.lake.merge.commit import Operation, commit, moved
 from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import VALID, Staged
@@ -58,12 +58,14 @@ def adopt(
     require_followed(contract, read_accepted(str(table)))
     version = current_version(str(table)) or 0
     files = staged.files(VALID)
-    lost = losers(staged, version, event_dates) if files else Losers()
+    days = None if contract.is_cdc else set(event_dates)
+    active = active_adds(table, version, days) if files else {}
+    lost = losers(staged, active) if files else Losers()
     if files and contract.applies_truncates:
-        taken = taken_by_truncate(staged, version)
+        taken = taken_by_truncate(staged, active)
         lost |= taken.rows
         files += [taken.remains] if taken.remains else []
-    held = adds_of(table, version, (file.name for file in lost.held))
+    held = {file.name: active[file.name] for file in lost.held}
     hiding = {file.name: read_vector(table, held[file.name]) | rows for file, rows in lost.held.items()}
     new: dict[str, Add] = {}
     for file in files:

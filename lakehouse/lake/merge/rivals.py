@@ -3,15 +3,17 @@
 Here: finding the others by their keys alone. Not here: the rule itself (`transforms.winners`), hiding them (`adopt`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from lakehouse.engine.duck import lasting_delta_connection, literal
+from lakehouse.lake.merge.actions import Add
 from lakehouse.lake.merge.staged import VALID, Staged
+from lakehouse.lake.merge.vectors import read_vector
 from lakehouse.lake.schema.tables import silver_types
-from lakehouse.quality.rules import date_list
 from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
     from pyroaring import BitMap64
 
-_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "array<bigint>": "bigint[]"}
+_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "binary": "blob", "array<bigint>": "bigint[]"}
 
 
 @dataclass
@@ -34,63 +36,45 @@ class Losers:
         return Losers(_joined(self.held, other.held), _joined(self.staged, other.staged))
 
 
-def losers(staged: Staged, version: int, event_dates: Iterable[str]) -> Losers:
+def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
     """The rows that must not be seen once the staged rows are in the table.
 
     Among rows of one identity the same one wins in any order of arrival; of two equal ones, the one that is there.
 
     Args:
         staged: The rows to come.
-        version: The table's version to hold them against.
-        event_dates: The event dates (ISO) of the staged rows.
+        active: The files, by name, that the table consists of where the staged rows have their event dates.
     """
     contract = staged.contract
     identity = [f'"{name}"' for name in contract.identity]
     order = [f'"{name}"' for name in winning_order(contract)]
-    types = silver_types(contract)
-    # A staged file does not hold the columns that its folder names.
-    from_folder = {name: types[name] for name in contract.partition_columns}
-    wanted = [*contract.identity, *(name for name in winning_order(contract) if name not in contract.identity)]
-    columns = ", ".join(f'"{name}"' for name in wanted)
-    staged_columns = ", ".join(
-        f'cast("{name}" AS {duck_type(from_folder[name])}) AS "{name}"' if name in from_folder else f'"{name}"'
-        for name in wanted
-    )
-    days = "" if contract.is_cdc else f" where event_date in ({date_list(sorted(event_dates))})"
-    files = ", ".join(literal(str(file)) for file in staged.files(VALID))
+    wanted = [*contract.identity, *winning_order(contract)]
     direction = "desc" if contract.latest_wins else "asc"
-    query = f"""
-        with held as (
-            select false as is_staged, filename, file_row_number as row_number, {columns}
-            from delta_scan({literal(str(staged.table))}, version => {version}){days}
-        ), staged as (
-            select true as is_staged, filename, file_row_number as row_number, {staged_columns}
-            from read_parquet([{files}], hive_partitioning = true, hive_types_autocast = false,
-                              filename = true, file_row_number = true)
-        ), rivals as (select * from held union all by name select * from staged),
-        -- Numbers are counted faster than keys; the few that share one are looked at again below.
-        shared as (
-            select h from (
-                select hash({", ".join(identity)}) as h, is_staged from rivals
-            ) group by h having count(*) > 1 and bool_or(is_staged)
-        )
-        select is_staged, filename, row_number from (
-            select *, row_number() over (
-                partition by {", ".join(identity)}
-                order by {", ".join(f"{name} {direction}" for name in order)}, is_staged
-            ) as place
-            from rivals where hash({", ".join(identity)}) in (select h from shared)
-        ) where place > 1
-    """  # noqa: S608 - our own files and names, quoted
-    with lasting_delta_connection() as duck:
-        return collected(duck, query)
+    with lasting_delta_connection() as connection:
+        query = f"""
+            with rivals as ({rivals_of(connection, staged, active, wanted)}),
+            -- Numbers are counted faster than keys; the few that share one are looked at again below.
+            shared as (
+                select h from (
+                    select hash({", ".join(identity)}) as h, is_staged from rivals
+                ) group by h having count(*) > 1 and bool_or(is_staged)
+            )
+            select is_staged, filename, file_row_number as row_number from (
+                select *, row_number() over (
+                    partition by {", ".join(identity)}
+                    order by {", ".join(f"{name} {direction}" for name in order)}, is_staged
+                ) as place
+                from rivals where hash({", ".join(identity)}) in (select h from shared)
+            ) where place > 1
+        """  # noqa: S608 - our own files and names, quoted
+        return collected(connection, query)
 
 
-def collected(duck: "DuckDBPyConnection", query: str) -> Losers:
+def collected(connection: "DuckDBPyConnection", query: str) -> Losers:
     """The rows that a query names by `is_staged`, `filename` and `row_number`."""
     from pyroaring import BitMap64
 
-    found: Table = duck.execute(query).to_arrow_table()
+    found: Table = connection.execute(query).to_arrow_table()
     result = Losers()
     for group in found.group_by(["is_staged", "filename"]).aggregate([("row_number", "list")]).to_pylist():
         side = result.staged if group["is_staged"] else result.held
@@ -98,9 +82,46 @@ def collected(duck: "DuckDBPyConnection", query: str) -> Losers:
     return result
 
 
-def duck_type(kind: str) -> str:
-    """DuckDB's name of a type of silver."""
-    return _DUCK_TYPES.get(kind, kind)
+def rivals_of(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[str, Add], names: Iterable[str]) -> str:
+    """A query for these columns of all rows that readers see of the active files, and of all staged ones.
+
+    Not by DuckDB's `delta_scan`: it keeps some memory of each file that it has listed until the process ends (1.5.5).
+    """
+    import pyarrow as pa
+
+    contract = staged.contract
+    types = silver_types(contract)
+    # In the log, or in a folder's name, and in no file.
+    of_file = contract.partition_columns
+    wanted = dict.fromkeys(names)
+    held = {str(staged.table / unquote(add["path"])): add for add in active.values()}
+    files = [(path, False, add["partitionValues"]) for path, add in held.items()]
+    files += [(str(file), True, staged.partition_of(file)) for file in staged.files(VALID)]
+    values = ", ".join(
+        f"({literal(path)}, {is_staged}{''.join(f', {literal(values.get(name))}' for name in of_file)})"
+        for path, is_staged, values in files
+    )
+    told = "".join(f', "{name}"' for name in of_file)
+    columns = ", ".join(
+        f'cast({"f" if name in of_file else "r"}."{name}" as {_DUCK_TYPES.get(types[name], types[name])}) as "{name}"'
+        for name in wanted
+    )
+    vectors = {path: read_vector(staged.table, add) for path, add in held.items() if add.get("deletionVector")}
+    hidden = pa.table(
+        {
+            "filename": pa.array([path for path, rows in vectors.items() for _ in range(len(rows))], pa.string()),
+            "row_number": pa.array([row for rows in vectors.values() for row in rows], pa.int64()),
+        }
+    )
+    connection.register("hidden", hidden)
+    # Files that are older than a wider type, or than a column, are read as the newest ones say.
+    return f"""
+        select f.is_staged, r.filename, r.file_row_number, {columns}
+        from read_parquet([{", ".join(literal(path) for path, _, _ in files)}], union_by_name = true,
+                          hive_partitioning = false, filename = true, file_row_number = true) r
+        join (values {values}) f(path, is_staged{told}) on f.path = r.filename
+        anti join hidden on hidden.filename = r.filename and hidden.row_number = r.file_row_number
+    """  # noqa: S608 - our own files and names, quoted
 
 
 def _joined(one: dict[Path, "BitMap64"], other: dict[Path, "BitMap64"]) -> dict[Path, "BitMap64"]:

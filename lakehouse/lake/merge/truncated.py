@@ -5,13 +5,14 @@ how far its table was emptied, in the same commit as everything else.
 Here: finding the rows by the order of `transforms.winners`, writing what stays. Not here: the commit (`adopt`).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.engine.duck import lasting_delta_connection, literal
-from lakehouse.lake.merge.rivals import Losers, collected, duck_type
+from lakehouse.lake.merge.actions import Add
+from lakehouse.lake.merge.rivals import Losers, collected, rivals_of
 from lakehouse.lake.merge.staged import VALID, Staged
-from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.winners import OF_TRUNCATE, truncate_key, winning_order
 
 if TYPE_CHECKING:
@@ -25,36 +26,30 @@ class Taken(NamedTuple):
     remains: Path | None
 
 
-def taken_by_truncate(staged: Staged, version: int) -> Taken:
-    """The rows that come before the strongest truncate, of the table at this version or staged.
+def taken_by_truncate(staged: Staged, active: Mapping[str, Add]) -> Taken:
+    """The rows that come before the strongest truncate, of the active files or staged.
 
     What the table holds is behind its own truncate already; then only staged rows can be taken.
     """
     contract = staged.contract
     key, order = contract.key, winning_order(contract)
-    wanted = list(dict.fromkeys((*key, *OF_TRUNCATE)))
-    types = {name: duck_type(kind) for name, kind in silver_types(contract).items()}
-    columns = ", ".join(f'cast("{name}" AS {types[name]}) AS "{name}"' for name in wanted)
-    files = ", ".join(literal(str(file)) for file in staged.files(VALID))
+    wanted = [*key, *OF_TRUNCATE]
     has_no_key = f'"{truncate_key(contract)}" is null'
     place, last = (f"({', '.join(f'{side}.{name}' for name in order)})" for side in ("r", "t"))
     keys, of_row = (", ".join(f'{side}"{name}"' for name in key) for side in ("", "r."))
     # What is made here is this connection's own, and goes with it.
     with lasting_delta_connection() as duck:
+        for view, files in (("staged", {}), ("rivals", active)):
+            duck.execute(f"create temp view {view} as {rivals_of(duck, staged, files, wanted)}")
         duck.execute(f"""
-            create temp view held as select false as is_staged, filename, file_row_number as row_number, {columns}
-            from delta_scan({literal(str(staged.table))}, version => {version});
-            create temp view staged as select true as is_staged, filename, file_row_number as row_number, {columns}
-            from read_parquet([{files}], filename = true, file_row_number = true);
-            create temp view rivals as select * from held union all by name select * from staged;
             create temp table truncated as select * from rivals r where {has_no_key}
-            order by {", ".join(f"{name} desc" for name in order)}, is_staged limit 1;
-        """)  # noqa: S608 - our own files and names, quoted
+            order by {", ".join(f"{name} desc" for name in order)}, is_staged limit 1
+        """)  # noqa: S608 - our own names
         is_new = duck.execute("select is_staged from truncated").fetchone()
         if is_new is None:
             return Taken(Losers(), None)
         duck.execute(f"""
-            create temp table taken as select r.is_staged, r.filename, r.row_number, {of_row}
+            create temp table taken as select r.is_staged, r.filename, r.file_row_number as row_number, {of_row}
             from {"rivals" if is_new[0] else "staged"} r, truncated t
             where not r.{has_no_key} and {place} < {last}
         """)  # noqa: S608 - our own names

@@ -3,6 +3,8 @@
 Here: grouping both sides alike and naming the cells that differ. Not here: building gold (`lake.gold.builds`).
 """
 
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +14,7 @@ from lakehouse.contracts.parts import Reconciliation
 from lakehouse.engine.duck import duck_connection
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.finding import Finding
+from lakehouse.quality.rules import date_list
 from lakehouse.transforms.events import current_rows
 
 if TYPE_CHECKING:
@@ -29,6 +32,14 @@ class GoldProof(NamedTuple):
     findings: list[Finding]
 
 
+class Totals(NamedTuple):
+    """One gold table against silver: how many totals were compared, and a sentence for each that differs."""
+
+    table: str
+    compared: int
+    differences: list[str]
+
+
 def prove_gold(spark: "SparkSession", contract: StreamContract, paths: LakePaths, gold: Path) -> GoldProof:
     """Compare the totals that the contract names. `gold` is the published file; absent means nothing was built yet."""
     if not gold.is_file():
@@ -37,12 +48,29 @@ def prove_gold(spark: "SparkSession", contract: StreamContract, paths: LakePaths
         version = _built_from(connection, contract.name)
         if version is None:
             return GoldProof(None, [])
-        findings = []
-        for wanted in contract.reconcile:
-            held = _gold_cells(connection, wanted)
-            should = _silver_cells(spark, contract, paths, wanted, version)
-            findings += _differences(contract.name, wanted, held, should)
-    return GoldProof(version, findings)
+        compared = compare_totals(spark, contract, paths, connection, version)
+    return GoldProof(version, [finding for totals in compared for finding in _named(contract.name, totals)])
+
+
+def compare_totals(
+    spark: "SparkSession",
+    contract: StreamContract,
+    paths: LakePaths,
+    gold: "duckdb.DuckDBPyConnection",
+    version: int,
+    days: Sequence[date] | None = None,
+) -> list[Totals]:
+    """Every gold table that the contract reconciles, against silver at the version that gold was built from.
+
+    `days` narrows tables that are grouped by event date to these dates; others are compared whole.
+    """
+    found = []
+    for wanted in contract.reconcile:
+        held = _gold_cells(gold, wanted, days)
+        should = _silver_cells(spark, contract, paths, wanted, version, days)
+        compared = len(held.keys() | should.keys()) * len(wanted.totals)
+        found.append(Totals(wanted.table, compared, _differences(wanted, held, should)))
+    return found
 
 
 def _built_from(connection: "duckdb.DuckDBPyConnection", stream: str) -> int | None:
@@ -52,25 +80,38 @@ def _built_from(connection: "duckdb.DuckDBPyConnection", stream: str) -> int | N
     return None if row is None or row[0] is None else int(row[0])
 
 
-def _gold_cells(connection: "duckdb.DuckDBPyConnection", wanted: Reconciliation) -> Cells:
+def _gold_cells(connection: "duckdb.DuckDBPyConnection", wanted: Reconciliation, days: Sequence[date] | None) -> Cells:
     by = ", ".join(wanted.by)
     totals = ", ".join(f"sum({name}) as {name}" for name in wanted.totals)
     group = f" group by {by}" if by else ""
-    rows = connection.execute(f"select {by}{', ' if by else ''}{totals} from {wanted.table}{group}").fetchall()  # noqa: S608 - names of the contract
-    return _cells(rows, wanted)
+    query = f"select {by}{', ' if by else ''}{totals} from {wanted.table} where {_within('event_date', wanted, days)}"  # noqa: S608 - names of the contract
+    return _cells(connection.execute(query + group).fetchall(), wanted)
 
 
 def _silver_cells(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, wanted: Reconciliation, version: int
+    spark: "SparkSession",
+    contract: StreamContract,
+    paths: LakePaths,
+    wanted: Reconciliation,
+    version: int,
+    days: Sequence[date] | None,
 ) -> Cells:
     silver = spark.read.format("delta").option("versionAsOf", str(version)).load(paths.silver(contract.name))
     view = "silver_for_reconciliation"
-    current_rows(silver, contract).where(wanted.where).createOrReplaceTempView(view)
+    looked_at = silver.where(_within(wanted.by.get("event_date", ""), wanted, days))
+    current_rows(looked_at, contract).where(wanted.where).createOrReplaceTempView(view)
     by = ", ".join(f"{sql} AS {name}" for name, sql in wanted.by.items())
     totals = ", ".join(f"{sql} AS {name}" for name, sql in wanted.totals.items())
     group = f" GROUP BY {', '.join(wanted.by.values())}" if wanted.by else ""
     rows = spark.sql(f"SELECT {by}{', ' if by else ''}{totals} FROM {view}{group}").collect()  # noqa: S608 - names of the contract
     return _cells([tuple(row) for row in rows], wanted)
+
+
+def _within(event_date: str, wanted: Reconciliation, days: Sequence[date] | None) -> str:
+    """SQL that both sides understand: the rows of these event dates, where the table is grouped by them."""
+    if days is None or "event_date" not in wanted.by:
+        return "true"
+    return f"{event_date} IN ({date_list(days)})" if days else "false"
 
 
 def _cells(rows: list[tuple[Any, ...]], wanted: Reconciliation) -> Cells:
@@ -83,17 +124,21 @@ def _cells(rows: list[tuple[Any, ...]], wanted: Reconciliation) -> Cells:
     }
 
 
-def _differences(stream: str, wanted: Reconciliation, held: Cells, should: Cells) -> list[Finding]:
-    findings = []
+def _differences(wanted: Reconciliation, held: Cells, should: Cells) -> list[str]:
+    found = []
     for group in sorted(held.keys() | should.keys()):
         for name in wanted.totals:
             gold = held.get(group, {}).get(name, Decimal(0))
             silver = should.get(group, {}).get(name, Decimal(0))
             if gold != silver:
                 where = ", ".join(f"{column} {value}" for column, value in zip(wanted.by, group, strict=True))
-                text = f"{wanted.table} ({where}): {name} is {gold}, silver has {silver}"
-                findings.append(Finding(stream, "gold", text))
-    if len(findings) > _NAMED:
-        rest = len(findings) - _NAMED
-        return [*findings[:_NAMED], Finding(stream, "gold", f"{wanted.table}: {rest} more totals differ")]
-    return findings
+                found.append(f"{wanted.table} ({where}): {name} is {gold}, silver has {silver}")
+    return found
+
+
+def _named(stream: str, totals: Totals) -> list[Finding]:
+    """The first differences, and how many more there are."""
+    said = totals.differences[:_NAMED]
+    rest = len(totals.differences) - len(said)
+    said += [f"{totals.table}: {rest} more totals differ"] if rest else []
+    return [Finding(stream, "gold", text) for text in said]

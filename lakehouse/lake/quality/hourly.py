@@ -13,6 +13,7 @@ from pathlib import Path
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.quality.gold import check_gold
 from lakehouse.lake.quality.measure import Layer
 from lakehouse.lake.quality.profiles import profile
 from lakehouse.lake.quality.store import results_since, write_results
@@ -49,7 +50,7 @@ def check_lake(
     run: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> list[CheckResult]:
-    """Validate every table that exists, judge what is unusual, and keep all results under one run.
+    """Validate every table that exists, judge what is unusual, count gold, and keep all results under one run.
 
     Args:
         contracts: The streams.
@@ -64,12 +65,15 @@ def check_lake(
     """
     paths, run = LakePaths.of(settings), run or str(uuid.uuid4())
     results: list[CheckResult] = []
-    for contract in contracts:
+    streams = list(contracts)
+    for contract in streams:
         for layer in LAYERS:
             if table_exists(paths.bronze(contract.name) if layer == "bronze" else paths.silver(contract.name)):
                 say(f"{layer}.{contract.name}")
                 results += validate(contract, settings, layer, days)
         results += look(contract, settings, now=now)
+    say("gold")
+    results += check_gold(streams, settings, days=days, now=now)
     named = [result.in_run(run, now) for result in results]
     write_results(paths, named)
     return named

@@ -25,6 +25,7 @@ from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.soak.certificate import Certificate, versions
 from lakehouse.lake.soak.feed import Feed
+from lakehouse.lake.soak.pace import pace_of
 from lakehouse.lake.soak.schedule import Round, round_of
 from lakehouse.lake.soak.scratch import Scratch, on_scratch, scratch
 from lakehouse.lake.soak.workers import start_worker, wait_for
@@ -174,12 +175,17 @@ class _Soak:
 
     def play(self, minutes: float, batches: int | None, rounds: int | None) -> None:
         tally = self._tally
-        deadline = time.monotonic() + 60 * minutes
+        began = time.monotonic()
+        deadline = began + 60 * minutes
         while tally.rounds < rounds if rounds is not None else goes_on(tally, time.monotonic() < deadline, batches):
-            self._round(round_of(self._seed, tally.rounds))
+            done = self._round(round_of(self._seed, tally.rounds))
+            now = time.monotonic()
+            pace = pace_of(tally.batches, now - began, wanted=batches, seconds_left=deadline - now)
+            self._say(done if rounds is not None else f"{done} · {pace}")
             tally.rounds += 1
 
-    def _round(self, this: Round) -> None:
+    def _round(self, this: Round) -> str:
+        """Play one round; returns what happened in it."""
         tally = self._tally
         self._sender.send(self._feed.take(this.events))
         self._sender.settle()
@@ -191,7 +197,7 @@ class _Soak:
         tally.rivals += this.rival
         outcome = self._drained(this)
         tally.batches = _batches(self._contract, self._place)
-        self._say(
+        return (
             f"round {this.number}: {this.events} events{', broker killed' if this.restart_broker else ''}"
             f"{', two workers' if this.rival else ''} · {this.crash_at}: {outcome} · kills {tally.kills.total()} · "
             f"sent {tally.sent:,} · batches {tally.batches:,}"

@@ -4,13 +4,16 @@ Here: the ledger and the broker. Not here: the record's content (`traces.verdict
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import BrokerUnreachableError, LakehouseError, TopicMissingError
 from lakehouse.kafka.offsets import TopicState, read_topic_state
 from lakehouse.kafka.timestamps import visible_offsets
 from lakehouse.lake.ledger import Commit, commits
+from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan
+from lakehouse.lake.schema.retained import Deleted, deleted
 from lakehouse.lake.traces.answer import NotFoundError
 from lakehouse.settings import Settings
 
@@ -86,6 +89,9 @@ def absent(
         return NotFoundError(
             f"{place} is lost: {gap.who} recorded that on {gap.at:%Y-%m-%d}.", why=f"{gap.code}; {gap.why}."
         )
+    gone = deleted(LakePaths.of(settings).bronze(stream))
+    if gone is not None and (located.hits[0][0].day < gone.before if located.hits else not located.is_whole):
+        return _expired(contract, place, gone, located.hits[0][0].day if located.hits else None)
     if located.hits:
         return _not_a_record(contract, settings, state, located.hits[0][0].topic_id, partition, offset)
     read_up_to = located.newest.end.get(partition, 0)
@@ -100,6 +106,26 @@ def absent(
         f"{place} lies before the start: the first batch of stream {stream} began at "
         f"{located.first.get(partition, 0)}.",
         why="It was gone from the broker before the stream was first read.",
+    )
+
+
+def retention_note(gone: Deleted | None) -> str:
+    """That a record may be gone because nobody wanted it longer, for answers that cannot know it; or nothing."""
+    if gone is None:
+        return ""
+    return f"; retention has deleted arrival days before {gone.before}, of which silver keeps what it made"
+
+
+def _expired(contract: StreamContract, place: str, gone: Deleted, day: date | None) -> NotFoundError:
+    """The record was read, and deleted with its arrival day; `day` is None when the log no longer knows it."""
+    age = contract.retention.bronze
+    kept = f"The contract keeps bronze for {age.days} days" if age else "The contract kept bronze for a time"
+    silver = "silver keeps what it made of the record"
+    restore = f"lakehouse retention restore {contract.name} --day {day or 'DAY'}"
+    return NotFoundError(
+        f"{place} was read on {day or 'a day'}, and retention has deleted bronze's arrival days before {gone.before}.",
+        why=f"{kept}; {silver}.",
+        fix=f"{restore}, or: lakehouse retention list {contract.name}" if contract.retention.archive else "",
     )
 
 

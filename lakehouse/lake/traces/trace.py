@@ -13,6 +13,7 @@ from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.lake.ledger import Commit, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
+from lakehouse.lake.schema.retained import deleted
 from lakehouse.lake.traces import gold
 from lakehouse.lake.traces.answer import (
     CellTrace,
@@ -26,7 +27,7 @@ from lakehouse.lake.traces.answer import (
     shown,
     shown_raw,
 )
-from lakehouse.lake.traces.origin import absent, broker_state, locate, on_broker
+from lakehouse.lake.traces.origin import absent, broker_state, locate, on_broker, retention_note
 from lakehouse.lake.traces.verdict import Examined, decoded, examine
 from lakehouse.lake.traces.versions import silver_row, truncate_row, versions_of
 from lakehouse.lake.traces.words import LAST_TRUNCATE, beaten, earlier_truncate, not_merged
@@ -113,7 +114,8 @@ class _Tracer:
             when = f" on {day}" if day else ""
             raise NotFoundError(
                 f"No record of stream {self._contract.name} has {named}{when}.",
-                why=f"Bronze was read through batch {self._newest.batch}.",
+                why=f"Bronze was read through batch {self._newest.batch}"
+                f"{retention_note(deleted(self._paths.bronze(self._contract.name)))}.",
             )
         best = versions[0]
         origin, row = self._origin(best.partition, best.offset, best.topic_id)

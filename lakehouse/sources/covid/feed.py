@@ -1,7 +1,7 @@
 """Published COVID-19 reports for the pipeline `covid_etl`: a day's publications as rows, refused ones, and as messages.
 
-Here: what the pipeline calls. Not here: files and their order (`report`, `publications`), the pipeline itself
-(`defs/batch/covid_etl`).
+Here: what the pipeline calls. Not here: files and their order (`report`, `publications`), HTTP (`download`), the
+pipeline itself (`defs/batch/covid_etl`).
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.window import Window
 from lakehouse.settings import Settings
+from lakehouse.sources.covid.download import download
 from lakehouse.sources.covid.publications import Publication, Refused, Whole, find_publications, judge
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ _CHUNK = 2_000
 def places(window: Window, options: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     """Every place of every whole report that was published within the window.
 
-    Option `folder`: where the reports are, below `<LAKEHOUSE_HOME>/landing`; while it is not there, the bundled sample.
+    With LAKEHOUSE_COVID_URL they come from there. Else option `folder`: where the reports are, below
+    `<LAKEHOUSE_HOME>/landing`; while it is not there, the bundled sample.
+
+    Raises:
+        SourceUnavailableError, CircuitOpenError: the service gave no whole answer; run the step again.
     """
     for found in _judged(window, options, settings):
         if isinstance(found, Whole):
@@ -89,6 +94,8 @@ def publish(context: Any) -> dict[str, Any]:
 
 def _judged(window: Window, options: dict[str, Any], settings: Settings) -> Iterator[Whole | Refused]:
     folder = settings.home / "landing" / str(options.get("folder", "covid"))
+    if settings.covid_url is not None:
+        folder = download(window, settings, settings.covid_url)
     known = find_publications(folder if folder.is_dir() else SAMPLE)
     wanted = [publication for publication in known if window.start <= publication.published_at < window.end]
     yield from judge(wanted, known)

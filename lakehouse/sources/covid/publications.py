@@ -54,19 +54,25 @@ def find_publications(folder: Path) -> list[Publication]:
         raise UsageError(f"{folder} is no folder of published reports.", fix="See docs/sources.md for its form.")
     found = []
     for path in sorted(folder.glob("*/*.csv*")):
-        named = _FILE.match(path.name)
-        try:
-            report_date = date.fromisoformat(path.parent.name)
-            published = datetime.strptime(named[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if named else None
-        except ValueError:
-            published = None
-        if published is None:
+        publication = publication_of(path)
+        if publication is None:
             raise UsageError(
                 f"{path} does not say which day it reports and when it was published.",
                 fix="Name it <report date>/<anything>_<published, as 20200228T000238Z>.csv.",
             )
-        found.append(Publication(published, report_date, path))
+        found.append(publication)
     return sorted(found)
+
+
+def publication_of(path: Path) -> Publication | None:
+    """What a file's name and folder say it is; None when they do not say it."""
+    named = _FILE.match(path.name)
+    try:
+        report_date = date.fromisoformat(path.parent.name)
+        published = datetime.strptime(named[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if named else None
+    except ValueError:
+        return None
+    return None if published is None else Publication(published, report_date, path)
 
 
 def judge(wanted: Iterable[Publication], known: list[Publication]) -> Iterator[Whole | Refused]:
@@ -82,14 +88,17 @@ def judge(wanted: Iterable[Publication], known: list[Publication]) -> Iterator[W
         except ReportRefusedError as error:
             yield Refused(publication, str(error))
             continue
-        usual = max((_length(before.path) for before in _comparable(publication, known)), default=0)
+        usual = max(
+            (_length(before.path, before.path.stat().st_mtime_ns) for before in comparable(publication, known)),
+            default=0,
+        )
         if len(places) < LEAST_SHARE * usual:
             yield Refused(publication, f"it breaks off: {len(places)} places, {usual} were known before")
         else:
             yield Whole(publication, places)
 
 
-def _comparable(publication: Publication, known: list[Publication]) -> list[Publication]:
+def comparable(publication: Publication, known: list[Publication]) -> list[Publication]:
     """What was published before it: of the same day, else of the nearest day of the week before."""
     before = [other for other in known if other.published_at < publication.published_at]
     first = publication.report_date - _LOOK_BACK
@@ -97,8 +106,12 @@ def _comparable(publication: Publication, known: list[Publication]) -> list[Publ
     return [other for other in before if days and other.report_date == max(days)]
 
 
+def _as_it_is(path: Path) -> tuple[Path, int]:
+    return path, path.stat().st_mtime_ns
+
+
 @lru_cache(maxsize=1024)
-def _length(path: Path) -> int:
+def _length(path: Path, changed_at: int) -> int:  # noqa: ARG001 - another file under the same name is read again
     try:
         return len(read_report(path))
     except ReportRefusedError:

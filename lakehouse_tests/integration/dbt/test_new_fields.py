@@ -61,3 +61,34 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
     assert "nick" not in columns
     assert values == [(7, 1), (8, 1), (None, 20)]
     assert lines == [(22, 21)]
+
+
+@pytest.mark.slow
+def test_a_field_that_may_be_empty_now_is_empty_in_the_marts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.delenv("LAKEHOUSE_ROOT", raising=False)
+    settings = load_settings()
+    rng = random.Random(5)
+    path = str(tmp_path / "lake" / "silver" / "sales")
+    fields = [*load_stream("sales").fields]
+    silver.write_sales(tmp_path / "lake", silver.keyed([silver.sale(rng, event_date=silver.DAYS[0])]))
+    append(path, silver.sale(rng, event_date=silver.DAYS[0]), fields)
+    assert builds.build(settings).failures == []
+
+    # A null that the contract does not allow is refused, and what was published stays.
+    nothing = {"payment_method": None, "store_location": None}
+    append(path, silver.sale(rng, event_date=silver.DAYS[1], **nothing), fields)
+    assert builds.build(settings).failures
+
+    relaxed = [field.model_copy(update={"nullable": field.name in nothing}) for field in fields]
+    append(path, silver.sale(rng, event_date=silver.DAYS[2]), relaxed)
+    report = builds.build(settings)
+    assert (report.mode, report.failures) == ("full", [])
+    with duckdb.connect(str(builds.gold_path(settings)), read_only=True) as connection:
+        counted = connection.execute(
+            "select count(*), count(payment_method), count(store_location) from obt_sales"
+        ).fetchall()
+    assert counted == [(4, 3, 3)]
+    # The relaxed tables stay; only what changed is computed from now on.
+    append(path, silver.sale(rng, event_date=silver.DAYS[3], payment_method=None), relaxed)
+    assert builds.build(settings).mode == "incremental"

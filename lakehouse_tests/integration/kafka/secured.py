@@ -14,6 +14,7 @@ from lakehouse_tests.integration.kafka.certificates import Authority
 # However it is escaped on its way (JSON, JAAS), the canary in it stays as it is.
 CANARY = "canary7f3aQx81LmZk"
 USER, PASSWORD = "ada", f'a "{CANARY}" \\ 9c'
+SCRAM_USER = "grace"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,28 @@ class SecuredBroker:
             KAFKA_SASL_PASSWORD=password,
             KAFKA_SSL_CA=self.authority,
         )
+
+    def with_scram(self, mechanism: str, password: str = PASSWORD) -> Settings:
+        """SASL_SSL as `grace`, whose password the broker does not know; only she can prove that she does."""
+        return load_settings(
+            KAFKA_BOOTSTRAP_SERVERS=self.sasl,
+            KAFKA_SECURITY_PROTOCOL="SASL_SSL",
+            KAFKA_SASL_MECHANISM=mechanism,
+            KAFKA_SASL_USERNAME=SCRAM_USER,
+            KAFKA_SASL_PASSWORD=password,
+            KAFKA_SSL_CA=self.authority,
+        )
+
+    def add_scram_user(self) -> None:
+        """Let `grace` in by both mechanisms."""
+        from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+        admin = AdminClient({"bootstrap.servers": self.plain})
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+            credential = ScramCredentialInfo(mechanism, 4_096)
+            wanted = UserScramCredentialUpsertion(SCRAM_USER, credential, PASSWORD.encode())
+            for future in admin.alter_user_scram_credentials([wanted]).values():
+                future.result(timeout=30)
 
     def with_certificate(self, authority: Path | None = None) -> Settings:
         """Mutual TLS as `CN=lovelace`."""
@@ -88,6 +111,7 @@ def _secure(config: Path, plain: int, sasl: int, tls: int, controller: int, keys
     password = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     jaas = f'{module} required user_{USER}="{password}";'.replace("\\", "\\\\")
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     values = {
         "listeners": f"{doors},CONTROLLER://127.0.0.1:{controller}",
         "advertised.listeners": doors,
@@ -97,8 +121,10 @@ def _secure(config: Path, plain: int, sasl: int, tls: int, controller: int, keys
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority),
         "listener.name.ssl.ssl.client.auth": "required",
-        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "listener.name.sasl_ssl.plain.sasl.jaas.config": jaas,
+        "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": scram,
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }

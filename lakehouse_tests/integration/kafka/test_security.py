@@ -15,7 +15,7 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.verify import verify
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse_tests.integration.kafka.certificates import Authority
-from lakehouse_tests.integration.kafka.secured import CANARY, PASSWORD, USER, SecuredBroker, secured_broker
+from lakehouse_tests.integration.kafka.secured import CANARY, PASSWORD, SCRAM_USER, USER, SecuredBroker, secured_broker
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -98,6 +98,22 @@ def test_a_stream_over_mutual_tls(broker: SecuredBroker, settings: Settings) -> 
     report = verify(mine, [contract])
     assert report.findings == []
     assert report.proofs[0].bronze == sent
+
+
+def test_a_stream_over_tls_with_scram(broker: SecuredBroker, settings: Settings) -> None:
+    assert settings.home
+    contract = sales_on(broker.as_admin(), "safe_scram")
+    broker.add_scram_user()
+    permit(broker, SCRAM_USER)
+    sent = send(broker.with_scram("SCRAM-SHA-256"), contract.topic.name, [*(encode(sale(n)) for n in range(10)), b"{"])
+    # The reject makes Spark write, too: to the dead-letter topic.
+    mine = broker.with_scram("SCRAM-SHA-512")
+    drain(contract, mine, budget_seconds=240, idle_seconds=0)
+    report = verify(mine, [contract])
+    assert report.findings == []
+    assert (report.proofs[0].bronze, report.proofs[0].quarantined) == (sent, 1)
+    with pytest.raises(AccessDeniedError, match=r"[Aa]uthentication"):
+        read_topic_state(broker.with_scram("SCRAM-SHA-512", "guess"), contract.topic.name, timeout_seconds=5)
 
 
 def test_a_wrong_password_or_authority_is_a_refusal_not_an_outage(broker: SecuredBroker, tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from lakehouse.components.arrivals import (
     BACKOFF_MOST_SECONDS,
     POSITION_TAG,
     PastRun,
+    _past_runs,
     build_arrivals_sensor,
     decide,
     position,
 )
 from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG
 from lakehouse.components.tables import DRAIN, MODE_TAG, REASON_TAG, STREAM_TAG
-from lakehouse.components.workers import this_worker
+from lakehouse.components.workers import mark_worker, worker_mark
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import BrokerUnreachableError, ResumePointGoneError
 from lakehouse.lake.monitoring.progress import Backlog
@@ -68,10 +69,12 @@ def tick(instance: dg.DagsterInstance, answer: Any) -> Any:
 
 
 def add_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **tags: str) -> str:
-    named = {f"lakehouse/{name}": value for name, value in tags.items()}
+    """A drain run with these tags of ours; `{run}` in one stands for the run's id."""
+    run_id = str(uuid.uuid4())
+    named = {f"lakehouse/{name}": value.replace("{run}", run_id) for name, value in tags.items()}
     run = dg.DagsterRun(
         job_name="drain_sales",
-        run_id=str(uuid.uuid4()),
+        run_id=run_id,
         status=status,
         tags={STREAM_TAG: "sales", MODE_TAG: DRAIN, **named},
     )
@@ -199,14 +202,41 @@ def test_a_mended_contract_is_another_position() -> None:
 
 def test_a_run_whose_process_is_gone_does_not_block_the_stream(instance: dg.DagsterInstance) -> None:
     host = socket.gethostname()
-    run_id = add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=f"{host}/999999999/1")
+    run_id = add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=f"{host}/999999999/1/{{run}}")
     assert isinstance(tick(instance, WAITING), dg.RunRequest)
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.status == dg.DagsterRunStatus.FAILURE
 
 
-@pytest.mark.parametrize("worker", ["", "elsewhere/999999999/1", this_worker()], ids=["unnamed", "elsewhere", "alive"])
+GONE = f"{socket.gethostname()}/999999999/1"
+
+
+@pytest.mark.parametrize(
+    "worker",
+    ["", "elsewhere/999999999/1/{run}", worker_mark("{run}"), f"{GONE}/the-run-that-this-one-repeats"],
+    ids=["unnamed", "elsewhere", "alive", "inherited"],
+)
 def test_a_run_that_may_live_is_left_alone(instance: dg.DagsterInstance, worker: str) -> None:
     add_run(instance, dg.DagsterRunStatus.STARTED, position="another", worker=worker)
     assert isinstance(tick(instance, WAITING), dg.SkipReason)
+
+
+def test_a_repeated_run_answers_for_its_own_failure_alone(instance: dg.DagsterInstance) -> None:
+    """It starts with the tags of the run that it repeats; killed, it is no stop for good."""
+    here = position(SALES, WAITING)
+    first = {"worker": f"{GONE}/first", "position": here, "failure": "QUALITY_STOP", "retryable": "false"}
+    repeated = add_run(instance, dg.DagsterRunStatus.STARTED, **first)
+    mark_worker(instance, repeated, {})
+    run = instance.get_run_by_id(repeated)
+    assert run is not None
+    instance.report_run_failed(run, "Killed.")
+    waiting = decide(SALES, WAITING, _past_runs(instance, SALES), now=datetime.now(tz=UTC) + timedelta(days=1))
+    assert isinstance(waiting, dg.RunRequest), "asked for again, not stopped for good"
+
+    # What it says of itself stays, also when another of its steps begins.
+    instance.add_run_tags(repeated, {FAILURE_TAG: "DISK_FULL"})
+    mark_worker(instance, repeated, {})
+    run = instance.get_run_by_id(repeated)
+    assert run is not None
+    assert run.tags[FAILURE_TAG] == "DISK_FULL"

@@ -1,7 +1,6 @@
 """What watches over pipelines: windows that wait, failed and long runs, lost runs, limits, and who is told."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from lakehouse.components.pipeline import build_job
 from lakehouse.components.pipeline_assets import PIPELINE_TAG, step_key
 from lakehouse.components.pipeline_sensors import build_waiting_sensor, overdue
 from lakehouse.components.pipeline_upkeep import apply_limits, end_lost_runs
-from lakehouse.components.workers import WORKER_TAG, this_worker
+from lakehouse.components.workers import WORKER_TAG, worker_mark
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.errors import SettingsError
 from lakehouse.lake.monitoring.incidents import report_incident
@@ -168,16 +167,26 @@ def test_a_run_past_its_limit_is_named_one_within_it_is_not(instance: dg.Dagster
 
 
 def test_only_runs_whose_process_is_gone_are_ended(instance: dg.DagsterInstance) -> None:
-    mine = this_worker()
-    gone = f"{mine.rsplit('/', 2)[0]}/{os.getpid()}/1"
-    tags: dict[str, Any] = {PIPELINE_TAG: "daily_etl"}
-    alive, lost = started(instance, {**tags, WORKER_TAG: mine}), started(instance, {**tags, WORKER_TAG: gone})
-    drain, unmarked = started(instance, {WORKER_TAG: gone}), started(instance, {})
+    def marked(gone: bool, tags: dict[str, str]) -> str:
+        run_id = started(instance, tags)
+        mark = worker_mark(run_id)
+        host, pid, _, run = mark.rsplit("/", 3)
+        instance.add_run_tags(run_id, {WORKER_TAG: f"{host}/{pid}/1/{run}" if gone else mark})
+        return run_id
+
+    tags = {PIPELINE_TAG: "daily_etl"}
+    alive, lost, drain = marked(False, tags), marked(True, tags), marked(True, {})
+    unmarked = started(instance, {})
+    first = instance.get_run_by_id(lost)
+    assert first is not None
+    # A retry begins with the mark of the run that was lost, and may look lost itself until it has made its own.
+    retry = started(instance, dict(first.tags))
     assert set(end_lost_runs(instance)) == {lost, drain}, "a drain, too, would hold its stream's pool"
     states = {run.run_id: run.status for run in instance.get_runs()}
     assert states == {
         alive: dg.DagsterRunStatus.STARTED,
         unmarked: dg.DagsterRunStatus.STARTED,
+        retry: dg.DagsterRunStatus.STARTED,
         lost: dg.DagsterRunStatus.FAILURE,
         drain: dg.DagsterRunStatus.FAILURE,
     }

@@ -41,7 +41,8 @@ def test_every_stream_loads_through_dagster(path: Path) -> None:
     topic = f"kafka/{contract.topic.name}"
     upstream = {f"upstream/{contract.name}/{source.name}": f"upstream_{source.family}" for source in contract.upstream}
     history = {f"history/{contract.name}"} if contract.keeps_history else set()
-    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", topic, *upstream, *history}
+    letters = {f"quarantine/{contract.name}", f"kafka/{contract.topic.dlq}"}
+    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", topic, *upstream, *history, *letters}
     # Lineage begins at the systems outside, one group per family.
     graph = found.resolve_asset_graph()
     parents = graph.get(dg.AssetKey.from_user_string(topic)).parent_keys

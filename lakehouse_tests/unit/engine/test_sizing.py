@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.engine.embedded.spark import server_conf
 from lakehouse.engine.profiles import spark_defaults
 from lakehouse.engine.sizing import (
     LARGEST_GOOD_MB,
@@ -54,6 +57,19 @@ def test_no_negative_size(size: float) -> None:
 
 def test_the_cluster_file_is_what_the_command_prints() -> None:
     assert (PROJECT_ROOT / "infra" / "spark" / "spark-defaults.conf").read_text() == spark_defaults()
+
+
+def test_streaming_settings_as_named(tmp_path: Path) -> None:
+    named = {
+        "spark.streaming.stopGracefullyOnShutdown": "true",
+        "spark.streaming.kafka.maxRatePerPartition": "1000",
+        "spark.sql.streaming.metricsEnabled": "true",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.adaptive.coalescePartitions.enabled": "true",
+    }
+    for found in (server_conf(tmp_path, 1), dict(line.split() for line in spark_defaults().splitlines())):
+        assert found.items() >= named.items()
+    assert "spark.eventLog.enabled" not in server_conf(tmp_path, 1)
 
 
 def test_a_clusters_settings_as_named() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.errors import LogDamagedError
-from lakehouse.lake.guards.identity import ensure_lake_id, read_lake_id
+from lakehouse.errors import LogDamagedError, SetupError
+from lakehouse.lake.guards.identity import LAYOUT, ensure_lake_id, read_lake_id, require_lake
 from lakehouse.lake.ledger import last_commit_of, last_plan, merged_through, read_commit
 from lakehouse.lake.paths import LakePaths
+from lakehouse.settings import load_settings
 
 
 def table(path: Path, metadata: list[dict[str, object] | None]) -> str:
@@ -53,3 +54,16 @@ def test_an_empty_or_torn_commit_is_named(tmp_path: Path, content: str) -> None:
 def test_a_lake_keeps_its_id(tmp_path: Path) -> None:
     paths = LakePaths(str(tmp_path / "lake"))
     assert ensure_lake_id(paths) == ensure_lake_id(paths) == read_lake_id(paths)
+
+
+def test_a_lake_of_a_newer_version_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    own = load_settings(LAKEHOUSE_HOME=tmp_path / "home", LAKEHOUSE_ROOT=str(tmp_path / "lake"))
+    paths = LakePaths.of(own)
+    made = require_lake(own)
+    text = paths.identity.read_text(encoding="utf-8")
+    paths.identity.write_text(text.replace(f'"layout": {LAYOUT}', f'"layout": {LAYOUT + 1}'), encoding="utf-8")
+    for ask in (lambda: require_lake(own), lambda: require_lake(own, another_lake=True), lambda: read_lake_id(paths)):
+        with pytest.raises(SetupError, match=f"layout {LAYOUT + 1}.*up to {LAYOUT}"):
+            ask()
+    paths.identity.write_text(text, encoding="utf-8")
+    assert require_lake(own) == made

@@ -9,7 +9,8 @@ import pytest
 from lakehouse.errors import SettingsError, UsageError
 from lakehouse.kafka.client import client_config
 from lakehouse.settings import PROJECT_ROOT
-from lakehouse.sources.config import resolve, translate_properties
+from lakehouse.sources.client_names import translate_properties
+from lakehouse.sources.config import resolve
 
 SAMPLE = PROJECT_ROOT / "infra" / "kafka" / "producer_config.json"
 

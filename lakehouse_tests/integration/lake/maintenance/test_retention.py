@@ -1,5 +1,6 @@
 """Rows that the contract keeps no longer: deleted once, archived once, counted by verify, kept in silver."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,11 +8,13 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
+from typer.testing import CliRunner
 
+from lakehouse.cli import retention
 from lakehouse.cli.verify import describe
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Retention
@@ -20,6 +23,7 @@ from lakehouse.errors import UsageError
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.drain import drain
+from lakehouse.lake.guards import durable
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.maintenance.retention import NOTHING, expire
 from lakehouse.lake.maintenance.table_files import data_files
@@ -28,6 +32,8 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rebuild import kappa
 from lakehouse.lake.rebuild.backfill import rebuild_silver
 from lakehouse.lake.schema.retained import closed_before, deleted
+from lakehouse.lake.traces.answer import NotFoundError
+from lakehouse.lake.traces.trace import trace_key, trace_record
 from lakehouse.lake.verify import StreamProof, verify
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 TODAY = datetime.now(UTC).date()
 LONG_AGO, LATER, NOW = TODAY - timedelta(days=40), TODAY - timedelta(days=20), TODAY
+KEPT_SINCE = TODAY - timedelta(days=30)
 KEPT = Retention.model_validate({"bronze": "30d", "quarantine": "10d", "archive": True})
 Stream = Callable[[Retention], StreamContract]
 
@@ -86,7 +93,7 @@ def archived(paths: LakePaths, contract: StreamContract, layer: str) -> list[tup
 
 
 def test_old_days_are_archived_and_deleted_and_verify_counts_them(
-    settings: Settings, stream: Stream, spark: "SparkSession"
+    settings: Settings, stream: Stream, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = stream(KEPT)
     paths = LakePaths.of(settings)
@@ -95,20 +102,46 @@ def test_old_days_are_archived_and_deleted_and_verify_counts_them(
         send_on(settings, contract, day, numbers)
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
     before = {path: current_version(path) for path in (bronze, quarantine)}
-    old = _of_day(bronze, LONG_AGO)
+    old, content = _of_day(bronze, LONG_AGO), _rows_of(bronze, LONG_AGO)
 
     planned = {layer: expire(spark, contract, paths, layer, dry_run=True) for layer in ("bronze", "quarantine")}
     assert (planned["bronze"].days, planned["bronze"].rows) == ((str(LONG_AGO),), 30)
     assert (planned["quarantine"].days, planned["quarantine"].rows) == ((str(LONG_AGO), str(LATER)), 10)
     assert before == {path: current_version(path) for path in (bronze, quarantine)}, "a dry run writes nothing"
 
-    done = {report.layer: report.expired for report in maintain_stream(contract, settings)}
+    synced: dict[Path, int | None] = {}
+    monkeypatch.setattr(durable, "fsync", lambda target: synced.setdefault(Path(target), current_version(bronze)))
+    settled = settings.model_copy(update={"durability": "fsync"})
+    done = {report.layer: report.expired for report in maintain_stream(contract, settled)}
+    copies = [*Path(paths.archive("bronze", contract.name)).rglob("*.parquet")]
+    assert copies
+    assert {synced.get(file) for file in copies} == {before[bronze]}, "on the disk before anything is deleted"
     assert done == {**planned, "silver": NOTHING}
     assert days_of(bronze) == {LATER: 20, NOW: 10}
     assert days_of(quarantine) == {NOW: 2}
     assert days_of(silver, "event_date") == {LONG_AGO: 24, LATER: 16, NOW: 8}, "silver keeps what was made of them"
     assert archived(paths, contract, "bronze") == old
     assert DeltaTable(bronze).metadata().configuration["delta.appendOnly"] == "true"
+
+    # A record that is gone says why. Its day comes back beside the table, once.
+    partition, offset = old[0]
+    with pytest.raises(NotFoundError, match=f"was read on {LONG_AGO}, and retention has deleted") as refused:
+        trace_record(contract, settings, partition, offset)
+    assert f"lakehouse retention restore sales --day {LONG_AGO}" in refused.value.fix
+    with pytest.raises(NotFoundError, match=f"retention has deleted arrival days before {KEPT_SINCE}"):
+        trace_key(contract, settings, [sale(1)["order_id"]], None)
+    for written in (True, False):
+        (back,) = _said("restore", "sales", "--day", str(LONG_AGO))
+        assert (back["rows"], back["written"]) == (30, written)
+    assert _of_day(paths.restored("bronze", contract.name), LONG_AGO) == old
+    assert _rows_of(paths.restored("bronze", contract.name)) == content
+    listed = {(day["layer"], day["day"]): (day["rows"], day["is_restored"]) for day in _said("list", "sales")}
+    assert listed == {
+        ("bronze", str(LONG_AGO)): (30, True),
+        ("quarantine", str(LONG_AGO)): (6, False),
+        ("quarantine", str(LATER)): (4, False),
+    }
+    assert days_of(bronze) == {LATER: 20, NOW: 10}, "the live table is as retention left it"
 
     (proof,) = _proved(settings, contract)
     assert (proof.expired, proof.unproved, proof.closed) == (30, 24, 0)
@@ -130,6 +163,7 @@ def test_old_days_are_archived_and_deleted_and_verify_counts_them(
     assert expire(spark, contract, paths, "bronze") == NOTHING
     assert current_version(bronze) == version
     facts = rows_of(paths.events, "layer, kind, rows")
+    assert ("bronze", "restore", 30) in facts
     assert sorted(fact for fact in facts if fact[1] == "retention") == [
         ("bronze", "retention", 30),
         ("quarantine", "retention", 10),
@@ -181,6 +215,20 @@ def _of_day(bronze: str, day: date) -> list[tuple[int, int]]:
     with delta_connection() as duck:
         sql = 'select partition, "offset" from delta_scan(?) where arrival_date = ? order by all'
         return duck.execute(sql, [bronze, day]).fetchall()
+
+
+def _rows_of(table: str, day: date | None = None) -> list[tuple[object, ...]]:
+    """Whole rows, of one day or all, by place."""
+    with delta_connection() as duck:
+        where = f"where arrival_date = '{day}'" if day else ""
+        return duck.execute(f'from delta_scan(?) {where} order by partition, "offset"', [table]).fetchall()
+
+
+def _said(*arguments: str) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(retention.app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def _proved(settings: Settings, contract: StreamContract) -> list[StreamProof]:

@@ -64,7 +64,7 @@ def test_first_build_takes_everything_and_leaves_out_streams_without_silver(path
     assert first.mode == "full"
     columns = {"n": "bigint", "event_date": "date"}
     shown = {"version": 0, "touched": None, "columns": columns, "public": [], "renamed": {}, "dropped": []}
-    assert json.loads(first.as_json()) == {"sales": shown}
+    assert json.loads(first.as_json()) == {"sales": {**shown, "nullable": []}}
 
 
 def test_only_dates_whose_files_changed_are_touched(paths: LakePaths) -> None:
@@ -121,6 +121,26 @@ def test_a_column_that_the_contract_dropped_computes_all_anew_once(paths: LakePa
     second = plan(paths, first)
 
     assert (second.pins["sales"].dropped, second.pins["sales"].renamed) == (["m"], {"former": "n"})
+    assert (second.mode, plan(paths, second).mode) == ("full", "unchanged")
+
+
+def test_a_column_that_may_be_empty_now_computes_all_anew_once(paths: LakePaths) -> None:
+    def promise(nullable: bool) -> None:
+        # Key and event time are never empty, whatever a contract says of them.
+        fields = tuple(
+            SchemaField(name=name, type="long", nullable=optional, keys=(name,))
+            for name, optional in (("n", True), ("m", nullable))
+        )
+        accepted = Accepted(version=2, shape=Schema(fields=fields, key=("n",), event_time="event_date"))
+        properties = {PROPERTY: accepted.model_dump_json()}
+        DeltaTable(paths.silver("sales")).alter.set_table_properties(properties, raise_if_not_exists=False)
+
+    write_and_plan(paths, pa.table({"n": [1], "m": [1], "event_date": DAYS[:1]}))
+    promise(nullable=False)
+    first = plan(paths)
+    promise(nullable=True)
+    second = plan(paths, first)
+    assert (first.pins["sales"].nullable, second.pins["sales"].nullable) == ([], ["m"])
     assert (second.mode, plan(paths, second).mode) == ("full", "unchanged")
 
 

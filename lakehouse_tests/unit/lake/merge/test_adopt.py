@@ -5,17 +5,22 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap64
 
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.ledger import commits
 from lakehouse.lake.merge import adopt as module
+from lakehouse.lake.merge.actions import active_adds, hidden, removed
 from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.rivals import losers
 from lakehouse.lake.merge.staged import staging
+from lakehouse.lake.merge.vectors import write_vectors
 from lakehouse_tests.unit.lake.merge.tables import Row, new_table, put, seen
 
 _SALES = load_stream("sales")
@@ -131,3 +136,46 @@ def test_nothing_staged_is_left(tmp_path: Path) -> None:
     new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
     assert list((tmp_path / "_staged").iterdir()) == []
+
+
+def test_a_row_that_somebody_deleted_beats_no_other(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    _take(tmp_path, [Row("2026-01-01", "Books", 1, 3, 1), Row("2026-01-01", "Books", 2, 3, 2)])
+    ((name, add),) = active_adds(tmp_path, 1).items()
+    deleted = hidden(add, write_vectors(tmp_path, {name: BitMap64([0])})[name])
+    actions = [{"commitInfo": {"operation": "DELETE"}}, {"remove": removed(add, 0)}, {"add": deleted}]
+    (tmp_path / "_delta_log" / f"{2:020d}.json").write_text("\n".join(map(json.dumps, actions)))
+    # Earlier than what was there: it stays behind the one that is still seen, and not behind the other.
+    done = _take(tmp_path, [Row("2026-01-01", "Books", 1, 2, 3), Row("2026-01-01", "Books", 2, 2, 4)], through=1)
+    assert done[1:] == (1, 0)
+    assert seen(tmp_path) == {("2026-01-01", "Books", 3), ("2026-01-01", "Books", 2)}
+
+
+def test_only_the_files_of_a_version_and_of_the_event_dates_are_active(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    for number in range(14):
+        _take(tmp_path, [Row(f"2026-01-0{1 + number % 2}", "Books", number % 3, number, number)], through=number)
+    for version in range(15):
+        known = DeltaTable(str(tmp_path), version=version)
+        files = {Path(uri).name for uri in known.file_uris()}
+        assert set(active_adds(tmp_path, version)) == files
+        first = {Path(uri).name for uri in known.file_uris(partition_filters=[("event_date", "=", "2026-01-01")])}
+        assert set(active_adds(tmp_path, version, {"2026-01-01"})) == first
+
+
+def test_looking_for_rivals_again_and_again_keeps_no_memory(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    _take(tmp_path, [Row("2026-01-01", f"shelf-{number}", number, 1, number) for number in range(200)])
+    process = psutil.Process()
+    with staging(_SALES, str(tmp_path)) as staged:
+        put(staged, [Row("2026-01-01", "shelf-7", 7, 2, 500)])
+
+        def look(times: int) -> int:
+            for _ in range(times):
+                (lost,) = losers(staged, active_adds(tmp_path, 1)).held.values()
+                assert len(lost) == 1
+            return process.memory_info().rss >> 20
+
+        before = look(10)
+        # Of 200 files in each of 35 looks, a kilobyte and a half would be 11 MB.
+        assert look(35) - before < 6

@@ -40,4 +40,24 @@ def test_daily_tables_are_written_once_a_day(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere") as failure:
         export_gold(settings, day=DAY, tables=["nowhere"])
     assert "fct_sales" in failure.value.fix
+    assert made.partitioned == ()
     assert [path.name for path in made.folder.parent.iterdir()] == ["2026-03-01"], "nothing half written stays"
+
+
+def test_user_metrics_lie_in_folders_by_event_date(tmp_path: Path) -> None:
+    settings = load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_ROOT=str(tmp_path / "lake"))
+    gold_path(settings).parent.mkdir()
+    for days in (["2026-03-01", "2026-03-02"], ["2026-03-02", "2026-03-03"]):
+        gold_path(settings).unlink(missing_ok=True)
+        with duckdb.connect(str(gold_path(settings))) as gold:
+            gold.execute("create table daily_user_metrics (user_id varchar, event_date date, total_events bigint)")
+            rows = [(f"u{number}", day, number) for day in days for number in range(3)]
+            gold.executemany("insert into daily_user_metrics values (?, ?, ?)", rows)
+        (folder,) = export_gold(settings, day=DAY).partitioned
+        assert folder == tmp_path / "lake" / "gold" / "daily_user_metrics"
+        assert sorted(path.name for path in folder.iterdir()) == [f"event_date={day}" for day in days]
+        with duckdb.connect() as reader:
+            files = f"read_parquet('{folder}/*/*.parquet')"
+            found = reader.execute(f"select user_id, event_date::varchar, total_events from {files} order by 2, 1")
+            assert found.fetchall() == rows
+    assert [path.name for path in folder.parent.iterdir()] == ["daily_user_metrics"], "nothing half written stays"
