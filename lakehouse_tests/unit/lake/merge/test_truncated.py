@@ -77,7 +77,7 @@ def _wanted(placed: list[tuple[Change, int]]) -> set[Seen]:
     return {(key, op, op != "c", lsn, offset) for key, (lsn, offset, op) in told.items()}
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
 @given(steps=_STEPS, repeat=st.booleans())
 def test_silver_is_what_the_order_makes_of_changes_and_truncates(steps: list[list[Change]], repeat: bool) -> None:
     with TemporaryDirectory() as folder:
