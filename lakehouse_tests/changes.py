@@ -63,19 +63,19 @@ class Record(NamedTuple):
 
 
 def enveloped(change: Change, **more: Any) -> Record:
-    """As Debezium sends it; op `tombstone` is the key alone."""
+    """As Debezium sends it; op `tombstone` is the key alone, op `t` has none."""
     key = json.dumps({"id": change.id}).encode()
     if change.op == "tombstone":
         return Record(key, None)
     source = {"connector": "postgresql", "lsn": change.lsn, "ts_ms": COMMITTED + (change.lsn or 0)}
     event = {
         "before": change.row if change.op == "d" else None,
-        "after": None if change.op == "d" else change.row,
+        "after": None if change.op in ("d", "t") else change.row,
         "source": source,
         "op": change.op,
         "ts_ms": COMMITTED + 500,
     }
-    return Record(key, json.dumps(event | more).encode())
+    return Record(None if change.op == "t" else key, json.dumps(event | more).encode())
 
 
 def flattened(change: Change) -> Record:
@@ -109,14 +109,17 @@ def bronze_rows(
 def state_of(placed: Iterable[tuple[Change, tuple[int, ...]]]) -> dict[int, tuple[str | None, str | None]]:
     """The rows that are left by changes with their places in the topic, in whatever order they are told."""
     latest: dict[int, tuple[tuple[int, ...], Change]] = {}
+    emptied: tuple[int, ...] = ()
     for change, place in placed:
         rank = (-1 if change.lsn is None else change.lsn, *place)
-        if change.id not in latest or rank > latest[change.id][0]:
+        if change.op == "t":
+            emptied = max(emptied, rank)
+        elif change.id not in latest or rank > latest[change.id][0]:
             latest[change.id] = (rank, change)
     return {
         number: (change.name, change.paid)
-        for number, (_, change) in latest.items()
-        if change.op not in ("d", "tombstone")
+        for number, (rank, change) in latest.items()
+        if change.op not in ("d", "tombstone") and rank > emptied
     }
 
 
@@ -125,12 +128,18 @@ def versions_of(
 ) -> dict[int, list[tuple[str | None, datetime, datetime | None]]]:
     """The versions of the name of each key, as (name, from, to): told in a way that has nothing to do with SQL."""
     of_key: dict[int, list[tuple[Change, tuple[int, ...]]]] = {}
-    for entry in sorted(placed, key=lambda entry: entry[1]):
-        of_key.setdefault(entry[0].id, []).append(entry)
+    entries = sorted(placed, key=lambda entry: entry[1])
+    truncates = [entry for entry in entries if entry[0].op == "t"]
+    for entry in entries:
+        if entry[0].op != "t":
+            of_key.setdefault(entry[0].id, []).append(entry)
     found: dict[int, list[tuple[str | None, datetime, datetime | None]]] = {}
-    for number, entries in of_key.items():
-        # What is told twice counts once: as it was told last.
-        told = {place if change.lsn is None else change.lsn: (change, place) for change, place in entries}
+    for number, own in of_key.items():
+        # What is told twice counts once: as it was told last. A truncate deletes whatever row there is.
+        told = {
+            (place if change.lsn is None else change.lsn, change.op == "t"): (change, place)
+            for change, place in (*own, *truncates)
+        }
         story = sorted(told.values(), key=lambda entry: (-1 if entry[0].lsn is None else entry[0].lsn, entry[1]))
         is_ordered = any(change.lsn is not None for change, _ in story)
         states: list[tuple[str | None, datetime]] = []
@@ -138,7 +147,7 @@ def versions_of(
         for change, _ in story:
             if change.lsn is not None or not is_ordered:
                 clock = max(clock, _committed(change))
-            state = None if change.op in ("d", "tombstone") else change.name
+            state = None if change.op in ("d", "tombstone", "t") else change.name
             if not states or states[-1][0] != state:
                 states.append((state, clock))
         ended = [*pairwise(states), (states[-1], (None, None))]

@@ -34,7 +34,7 @@ _SILVER_OWN = (
     ("_ingested_at", "timestamp", "When the row was merged (UTC)."),
 )
 _CHANGE = (
-    ("_op", "string", "What the source did: c, u, d, or r for a row of a snapshot."),
+    ("_op", "string", "What the source did: c, u, d, t for a truncate, or r for a row of a snapshot."),
     ("_deleted", "boolean", "The source deleted the row; only its key is kept. Readers leave such rows out."),
     ("_changed_at", "timestamp", "When the source committed the change (UTC)."),
     ("_position", "array<bigint>", "Place of the change in the source's order; -1 where the record does not say."),

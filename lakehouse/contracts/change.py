@@ -40,11 +40,11 @@ class ChangeSpec(BaseModel):
             whose numbers order the changes of one key, most significant first; of a text, its trailing digits count.
             None named: Kafka's order alone.
         truncate: What becomes of a truncated table (op `t`): `reject` quarantines the record, silver keeps its rows;
-            `ignore` passes over it.
+            `ignore` passes over it; `apply` deletes every row that comes before it in the source's order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: Literal["auto", "envelope", "flat"] = "auto"
     order: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = ["lsn"]
-    truncate: Literal["reject", "ignore"] = "reject"
+    truncate: Literal["reject", "ignore", "apply"] = "reject"

@@ -64,6 +64,16 @@ class StreamContract(Strict):
         return self.mode == "cdc"
 
     @property
+    def applies_truncates(self) -> bool:
+        """Whether a truncate of the source's table deletes rows. Silver then keeps it as a row without a key."""
+        return self.is_cdc and self.change.truncate == "apply"
+
+    @property
+    def ignores_truncates(self) -> bool:
+        """Whether truncates are passed over without a trace in silver or quarantine."""
+        return self.is_cdc and self.change.truncate == "ignore"
+
+    @property
     def latest_wins(self) -> bool:
         """Whether the last record of a key is silver's row; in append mode it is the first."""
         return self.mode != "append"
@@ -169,6 +179,8 @@ class StreamContract(Strict):
             found.append("topic.format: Avro has types of its own; a field with an encoding is for json")
         if not self.is_cdc and self.change != ChangeSpec():
             found.append("change: only for mode cdc")
+        if self.applies_truncates and not self.change.order and self.topic.partitions > 1:
+            found.append("change.truncate: apply needs change.order; Kafka orders nothing across partitions")
         if self.retention.bronze is not None and (self.is_cdc or self.keeps_history):
             found.append("retention.bronze: current state and history are made of every change; bronze must keep them")
         if self.track and not self.keeps_history:

@@ -17,6 +17,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
 from lakehouse.transforms.events import silver_columns, slim, valid_rows
 from lakehouse.transforms.versions import CHANGE_ID, changes_of, history_columns, with_versions
+from lakehouse.transforms.winners import truncate_key
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -45,6 +46,10 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
     fresh = materialised(changes_of(rows, contract))
     held = spark.read.format("delta").load(path)
     of_same_keys = held.join(fresh.select(*contract.key).distinct(), list(contract.key), "left_semi")
+    if contract.applies_truncates:
+        is_truncate = f"`{truncate_key(contract)}` IS NULL"
+        # A truncate ends versions of any key; what is brought in may come before one that is there.
+        of_same_keys = held if fresh.where(is_truncate).head(1) else of_same_keys.unionByName(held.where(is_truncate))
     together = of_same_keys.select(*silver_columns(contract), CHANGE_ID).unionByName(fresh)
     # Materialised: the merge must not read the table that it changes a second time.
     placed = materialised(with_versions(changes_of(together, contract), contract))
@@ -103,7 +108,9 @@ def from_bronze(spark: "SparkSession", contract: StreamContract, paths: LakePath
     known = last_plan(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
     judged = slim(judge_as_decided(bronze, contract, known[0].generations if known else (), paths), contract)
-    return with_versions(changes_of(valid_rows(judged, contract), contract), contract)
+    changes = changes_of(valid_rows(judged, contract), contract)
+    # Truncates are looked for first: without keeping the rows, each would be parsed twice.
+    return with_versions(materialised(changes) if contract.applies_truncates else changes, contract)
 
 
 def _writer(rows: "DataFrame", contract: StreamContract, through: int, mode: str) -> Any:
@@ -112,7 +119,8 @@ def _writer(rows: "DataFrame", contract: StreamContract, through: int, mode: str
 
 
 def _statement(contract: StreamContract, path: str) -> str:
-    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in (*contract.key, CHANGE_ID))
+    equal = "<=>" if contract.applies_truncates else "="
+    same = " AND ".join(f"t.`{name}` {equal} s.`{name}`" for name in (*contract.key, CHANGE_ID))
     columns = history_columns(contract)
     before, after = (f"struct({', '.join(f'{side}.`{name}`' for name in columns)})" for side in ("t", "s"))
     # Named one by one: the table keeps columns that the contract has dropped.

@@ -76,6 +76,11 @@ def key_conditions(contract: StreamContract) -> list[Condition]:
     return [*(condition for condition in implied if condition.name in of_key), *_time_conditions(contract)]
 
 
+def truncate_conditions(contract: StreamContract) -> list[Condition]:
+    """What a truncate must meet: its time is possible. There is no row in it."""
+    return _time_conditions(contract)
+
+
 def stopping_conditions(contract: StreamContract) -> list[Condition]:
     """Rules of severity fail and what `evolve` stops on: one broken row stops the batch before silver."""
     rules = [Condition(r.name, r.sql, "fail", r.description) for r in contract.rules if r.severity == "fail"]

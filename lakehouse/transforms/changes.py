@@ -139,7 +139,9 @@ def _header(name: str) -> str:
 
 
 def _refused(contract: StreamContract) -> str:
-    truncated = f"WHEN _op = 't' THEN '{TRUNCATED}' " if contract.change.truncate == "reject" else ""
+    # To be applied it has to say its place: what lacks a part of it (-1) would come before rows that it emptied.
+    applies = {"reject": "false", "ignore": "true", "apply": "coalesce(array_min(_position) >= 0, true)"}
+    truncated = f"WHEN _op = 't' AND NOT {applies[contract.change.truncate]} THEN '{TRUNCATED}' "
     return (
         f"CASE WHEN value IS NULL THEN '' WHEN NOT is_valid_utf8(_whole) THEN '{NOT_UTF8}' "
         f"WHEN _outer_keys IS NULL THEN '{MALFORMED}' "

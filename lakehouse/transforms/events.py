@@ -22,6 +22,7 @@ from lakehouse.quality.rules import (
     quote,
     rejecting_conditions,
     stopping_conditions,
+    truncate_conditions,
     warning_conditions,
 )
 from lakehouse.transforms.avro import problem_of, text_of
@@ -91,12 +92,12 @@ def silver_columns(contract: StreamContract) -> list[str]:
 def valid_rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     """The judged rows that silver is made of, in its shape."""
     # A truncate that the contract ignores is no reject, and there is no row in it.
-    passes = "_broken = '' AND _op != 't'" if contract.is_cdc else "_broken = ''"
+    passes = "_broken = '' AND _op != 't'" if contract.ignores_truncates else "_broken = ''"
     return judged.where(passes).select(*silver_columns(contract))
 
 
 def current_rows(silver: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """Silver without the rows that only remember a deleted key."""
+    """Silver without the rows that only remember a deleted key, or a truncate."""
     return silver.where("NOT _deleted") if contract.is_cdc else silver
 
 
@@ -171,12 +172,12 @@ def _change_fields(
         *_RAW,
         *PROVENANCE,
         "_op",
-        "_op = 'd' AS _deleted",
+        "_op IN ('d', 't') AS _deleted",
         "_changed_at",
         "_position",
         "_refused AS _unreadable",
-        f"CASE WHEN _op != 'd' THEN {raw_texts(own)} END AS _raw",
-        f"CASE WHEN _op != 'd' THEN {rescued(own, ignored, added='__')} END AS _rescued",
+        f"CASE WHEN _op NOT IN ('d', 't') THEN {raw_texts(own)} END AS _raw",
+        f"CASE WHEN _op NOT IN ('d', 't') THEN {rescued(own, ignored, added='__')} END AS _rescued",
         *(key_expression(field) if field in keys else field_expression(field) for field in own),
     )
 
@@ -207,13 +208,18 @@ def _verdict(contract: StreamContract, broken: str, *, unreadable: str = "''") -
     """SQL for the names of broken conditions; of a delete only the key is judged, for it carries nothing else."""
     of_deleted = ""
     if contract.is_cdc:
-        names = broken_names(key_conditions(contract)) if unreadable != "''" else "''"
-        of_deleted = f"WHEN _op = 'd' THEN {names} WHEN _op = 't' THEN '' "
+        is_rejecting = unreadable != "''"
+        of_key = broken_names(key_conditions(contract)) if is_rejecting else "''"
+        is_asked = is_rejecting and contract.applies_truncates
+        of_truncate = broken_names(truncate_conditions(contract)) if is_asked else "''"
+        of_deleted = f"WHEN _op = 'd' THEN {of_key} WHEN _op = 't' THEN {of_truncate} "
     return f"CASE WHEN _unreadable != '' THEN {unreadable} {of_deleted}ELSE {broken} END"
 
 
 def _kept(name: str, contract: StreamContract) -> str:
     """SQL for a field of silver; of a deleted row only the key stays, for what else is told depends on the source."""
-    if not contract.is_cdc or name in contract.key:
+    if not contract.is_cdc:
         return f"`{name}`"
+    if name in contract.key:
+        return f"CASE WHEN _op <=> 't' THEN NULL ELSE `{name}` END AS `{name}`"
     return f"CASE WHEN NOT _deleted THEN `{name}` END AS `{name}`"

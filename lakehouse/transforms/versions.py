@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.change import VERSION_COLUMNS
 from lakehouse.contracts.model import StreamContract
 from lakehouse.transforms.events import silver_columns
-from lakehouse.transforms.winners import winning_order
+from lakehouse.transforms.winners import OF_TRUNCATE, truncate_key, winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,8 +41,10 @@ def with_versions(changes: "DataFrame", contract: StreamContract) -> "DataFrame"
     the time of that change, but never before that of an earlier change: the order is the source's, not its clock's.
     `valid_to` is where the next version or the delete begins. Changes that begin no version have neither.
 
+    A truncate ends the version of every key that comes before it. It is a change without a key.
+
     Args:
-        changes: All changes of the keys concerned, each once.
+        changes: All changes of the keys concerned, each once, and all truncates.
         contract: The stream.
 
     Returns:
@@ -53,7 +55,7 @@ def with_versions(changes: "DataFrame", contract: StreamContract) -> "DataFrame"
     over = f"PARTITION BY {keys} ORDER BY {order}"
     deleted = "_deleted" if contract.is_cdc else "false"
     state = f"struct({', '.join([f'{deleted} AS _gone', *(f'`{name}`' for name in contract.tracked)])})"
-    told = changes.selectExpr(
+    told = _with_ends(changes, contract).selectExpr(
         "*",
         f"{_is_placed(contract)} AS _placed",
         f"bool_or({_is_placed(contract)}) OVER (PARTITION BY {keys}) AS _is_ordered",
@@ -70,13 +72,39 @@ def with_versions(changes: "DataFrame", contract: StreamContract) -> "DataFrame"
         f"_moves AND NOT {deleted} AS is_version",
         f"min(CASE WHEN _moves THEN _since END) OVER ({later}) AS _until",
     )
-    return ends.selectExpr(
+    return ends.where("NOT _is_end").selectExpr(
         *(f"`{name}`" for name in silver_columns(contract)),
         CHANGE_ID,
         f"CASE WHEN is_version THEN coalesce(_since, `{contract.event_time}`) END AS valid_from",
         "CASE WHEN is_version THEN _until END AS valid_to",
         "is_version",
         "is_version AND _until IS NULL AS is_current",
+    )
+
+
+def _with_ends(changes: "DataFrame", contract: StreamContract) -> "DataFrame":
+    """The changes, and (`_is_end`) each truncate once more as a delete of the keys whose changes it follows."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    if not contract.applies_truncates:
+        return changes.withColumn("_is_end", F.lit(False))
+    names = [*silver_columns(contract), CHANGE_ID]
+    is_truncate = f"`{truncate_key(contract)}` IS NULL"
+    place = ", ".join(winning_order(contract))
+    told = ", ".join(dict.fromkeys((*winning_order(contract), *OF_TRUNCATE)))
+    order = ", ".join(f"t.{name}" for name in winning_order(contract))
+    truncates = changes.where(is_truncate).selectExpr(f"array_sort(collect_list(struct({told}))) AS _truncates")
+    # Only the first truncate after a change can end what the change began.
+    following = f"filter(_truncates, t -> struct({order}) > struct({place}))"
+    doubled = (
+        changes.crossJoin(F.broadcast(truncates))
+        .selectExpr("*", f"CASE WHEN NOT {is_truncate} THEN try_element_at({following}, 1) END AS _end")
+        .selectExpr("*", "explode(CASE WHEN _end IS NULL THEN array(false) ELSE array(false, true) END) AS _is_end")
+    )
+    values = {name: f"_end.{name}" if name in OF_TRUNCATE else "NULL" for name in names}
+    values |= {name: f"`{name}`" for name in contract.key}
+    return doubled.selectExpr(
+        *(f"CASE WHEN _is_end THEN {value} ELSE `{name}` END AS `{name}`" for name, value in values.items()), "_is_end"
     )
 
 

@@ -24,6 +24,8 @@ from lakehouse.kafka.connectors import render
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.drain import drain
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.rejects.outcome import Choice
+from lakehouse.lake.rejects.replay import replay
 from lakehouse.lake.sinks.postgres import load
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
@@ -276,7 +278,14 @@ def test_paused_truncated_and_grown(capture: Settings) -> None:
     silver = rows_of(LakePaths.of(capture).silver(contract.name), "_deleted")
     assert [deleted for (deleted,) in silver].count(False) == count + 1
     reasons = rows_of(LakePaths.of(capture).quarantine(contract.name), "reasons")
-    assert len(reasons) == 1
+    assert reasons == [(["truncate_not_applied"],)]
+    # Unless the contract says so: then silver is the emptied table, and the history ends with it.
+    applying = wider.model_copy(update={"change": wider.change.model_copy(update={"truncate": "apply"})})
+    assert replay(applying, capture, Choice()).released == 1
+    assert assert_rows_equal(capture, applying, f"{COLUMNS}, phone") == 1
+    states = held_states(capture, applying)
+    assert [number for number, story in states.items() if story[-1] is not None] == [1007]
+    assert verify(capture, [applying]).findings == []
 
 
 def _answers(client: Connect) -> bool:

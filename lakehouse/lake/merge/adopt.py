@@ -16,6 +16,7 @@ from lakehouse.lake.merge.actions import Add, active_adds, add_of, hidden, remov
 from lakehouse.lake.merge.commit import Operation, commit, moved
 from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import VALID, Staged
+from lakehouse.lake.merge.truncated import taken_by_truncate
 from lakehouse.lake.merge.vectors import read_vector, write_vectors
 from lakehouse.lake.schema.accepted import read_accepted, require_followed
 from lakehouse.lake.schema.tables import stats_columns
@@ -60,6 +61,10 @@ def adopt(
     days = None if contract.is_cdc else set(event_dates)
     active = active_adds(table, version, days) if files else {}
     lost = losers(staged, active) if files else Losers()
+    if files and contract.applies_truncates:
+        taken = taken_by_truncate(staged, active)
+        lost |= taken.rows
+        files += [taken.remains] if taken.remains else []
     held = {file.name: active[file.name] for file in lost.held}
     hiding = {file.name: read_vector(table, held[file.name]) | rows for file, rows in lost.held.items()}
     new: dict[str, Add] = {}

@@ -3,7 +3,7 @@
 Here: finding the others by their keys alone. Not here: the rule itself (`transforms.winners`), hiding them (`adopt`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
     from pyroaring import BitMap64
 
-_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "binary": "blob"}
+_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "binary": "blob", "array<bigint>": "bigint[]"}
 
 
 @dataclass
@@ -30,6 +30,10 @@ class Losers:
 
     held: dict[Path, "BitMap64"] = field(default_factory=dict)
     staged: dict[Path, "BitMap64"] = field(default_factory=dict)
+
+    def __or__(self, other: "Losers") -> "Losers":
+        """The rows of both."""
+        return Losers(_joined(self.held, other.held), _joined(self.staged, other.staged))
 
 
 def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
@@ -41,15 +45,14 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
         staged: The rows to come.
         active: The files, by name, that the table consists of where the staged rows have their event dates.
     """
-    from pyroaring import BitMap64
-
     contract = staged.contract
     identity = [f'"{name}"' for name in contract.identity]
     order = [f'"{name}"' for name in winning_order(contract)]
+    wanted = [*contract.identity, *winning_order(contract)]
     direction = "desc" if contract.latest_wins else "asc"
     with lasting_delta_connection() as connection:
         query = f"""
-            with rivals as ({_rivals(connection, staged, active)}),
+            with rivals as ({rivals_of(connection, staged, active, wanted)}),
             -- Numbers are counted faster than keys; the few that share one are looked at again below.
             shared as (
                 select h from (
@@ -64,7 +67,14 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
                 from rivals where hash({", ".join(identity)}) in (select h from shared)
             ) where place > 1
         """  # noqa: S608 - our own files and names, quoted
-        found: Table = connection.execute(query).to_arrow_table()
+        return collected(connection, query)
+
+
+def collected(connection: "DuckDBPyConnection", query: str) -> Losers:
+    """The rows that a query names by `is_staged`, `filename` and `row_number`."""
+    from pyroaring import BitMap64
+
+    found: Table = connection.execute(query).to_arrow_table()
     result = Losers()
     for group in found.group_by(["is_staged", "filename"]).aggregate([("row_number", "list")]).to_pylist():
         side = result.staged if group["is_staged"] else result.held
@@ -72,8 +82,8 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
     return result
 
 
-def _rivals(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[str, Add]) -> str:
-    """A query for the identities of all rows that readers see of the active files, and of all staged ones.
+def rivals_of(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[str, Add], names: Iterable[str]) -> str:
+    """A query for these columns of all rows that readers see of the active files, and of all staged ones.
 
     Not by DuckDB's `delta_scan`: it keeps some memory of each file that it has listed until the process ends (1.5.5).
     """
@@ -83,7 +93,7 @@ def _rivals(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[st
     types = silver_types(contract)
     # In the log, or in a folder's name, and in no file.
     of_file = contract.partition_columns
-    wanted = dict.fromkeys([*contract.identity, *winning_order(contract)])
+    wanted = dict.fromkeys(names)
     held = {str(staged.table / unquote(add["path"])): add for add in active.values()}
     files = [(path, False, add["partitionValues"]) for path, add in held.items()]
     files += [(str(file), True, staged.partition_of(file)) for file in staged.files(VALID)]
@@ -91,7 +101,7 @@ def _rivals(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[st
         f"({literal(path)}, {is_staged}{''.join(f', {literal(values.get(name))}' for name in of_file)})"
         for path, is_staged, values in files
     )
-    names = "".join(f', "{name}"' for name in of_file)
+    told = "".join(f', "{name}"' for name in of_file)
     columns = ", ".join(
         f'cast({"f" if name in of_file else "r"}."{name}" as {_DUCK_TYPES.get(types[name], types[name])}) as "{name}"'
         for name in wanted
@@ -109,6 +119,10 @@ def _rivals(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[st
         select f.is_staged, r.filename, r.file_row_number, {columns}
         from read_parquet([{", ".join(literal(path) for path, _, _ in files)}], union_by_name = true,
                           hive_partitioning = false, filename = true, file_row_number = true) r
-        join (values {values}) f(path, is_staged{names}) on f.path = r.filename
+        join (values {values}) f(path, is_staged{told}) on f.path = r.filename
         anti join hidden on hidden.filename = r.filename and hidden.row_number = r.file_row_number
     """  # noqa: S608 - our own files and names, quoted
+
+
+def _joined(one: dict[Path, "BitMap64"], other: dict[Path, "BitMap64"]) -> dict[Path, "BitMap64"]:
+    return one | {file: one[file] | rows if file in one else rows for file, rows in other.items()}

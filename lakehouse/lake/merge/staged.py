@@ -112,7 +112,7 @@ def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:
         few: There are so few rows that one task, and so one file per partition, is best.
     """
     contract = staged.contract
-    passes = "WHEN _op = 't' THEN 'ignored' " if contract.is_cdc else ""
+    passes = f"WHEN _op = 't' THEN '{IGNORED}' " if contract.ignores_truncates else ""
     # The table's types, so that its readers find what the log says. What a reject has there may name no folder.
     values = {
         name: f"CASE WHEN _broken = '' THEN `{name}` END" if name in contract.partition_columns else f"`{name}`"

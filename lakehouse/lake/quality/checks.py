@@ -47,7 +47,7 @@ _NO_CHANGE = {
     NOT_UTF8: _UNREADABLE[NOT_UTF8],
     UNKNOWN_OP: "The change is a create, update, delete or snapshot read.",
     NO_ROW_IMAGE: "A change that is no delete carries the row.",
-    TRUNCATED: "The source's table was not truncated.",
+    TRUNCATED: "A truncate is applied only where the contract says so and the record tells its place.",
 }
 
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.engine.spark import connect, materialised, spark_errors
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.conflicts import again_after_conflict
@@ -133,9 +133,9 @@ def _silver_of_days(
     """What silver must hold of these event dates, or at all: the latest valid row per key, from bronze alone."""
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {newest.batch}")
     if contract.is_cdc:
-        return winner_per_key(
-            valid_rows(judge_as_decided(bronze, contract, newest.generations, paths), contract), contract
-        )
+        valid = valid_rows(judge_as_decided(bronze, contract, newest.generations, paths), contract)
+        # The last truncate is looked for first: without keeping the rows, each would be parsed twice.
+        return winner_per_key(materialised(valid) if contract.applies_truncates else valid, contract)
     arrived = bronze.where(" OR ".join(f"({arrival_window(contract, day)})" for day in days))
     rows = valid_rows(judge_as_decided(arrived, contract, newest.generations, paths), contract)
     return winner_per_key(rows.where(f"event_date IN ({date_list(days)})"), contract)

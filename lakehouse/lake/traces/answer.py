@@ -62,7 +62,10 @@ class RuleVerdict:
 
 @dataclass(frozen=True)
 class Version:
-    """One record of a key. `beaten_by` decided against it: event time, topic generation, partition or offset."""
+    """One record of a key.
+
+    `beaten_by` decided against it: event time, source position, topic generation, partition, offset, or a truncate.
+    """
 
     topic_id: str
     generation: int

@@ -29,7 +29,8 @@ from lakehouse.lake.traces.answer import (
 )
 from lakehouse.lake.traces.origin import absent, broker_state, locate, on_broker, retention_note
 from lakehouse.lake.traces.verdict import Examined, decoded, examine
-from lakehouse.lake.traces.versions import silver_row, versions_of
+from lakehouse.lake.traces.versions import silver_row, truncate_row, versions_of
+from lakehouse.lake.traces.words import LAST_TRUNCATE, beaten, earlier_truncate, not_merged
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
 
@@ -191,6 +192,8 @@ class _Tracer:
         part = GoldPart(None, False, "it is not in silver")
         if row.key is not None and day is not None:
             held = silver_row(self._spark, self._contract, self._paths, row.key, day)
+        elif row.is_truncate:
+            held = truncate_row(self._spark, self._contract, self._paths)
         state, why = self._state(origin, row, versions, held)
         if held is not None and row.key is not None:
             part = gold.marts_of(self._spark, self._contract, self._settings, row.key, held, show_pii=self._show_pii)
@@ -214,20 +217,19 @@ class _Tracer:
     ) -> tuple[State, str]:
         """What became of the record, by silver and quarantine themselves, and why in words."""
         if origin.batch > self._through:
-            return "not_merged", _why_not_merged(origin, row, self._through)
+            return "not_merged", not_merged(origin, row, self._through)
         if row.broken:
             return "quarantined", self._why_quarantined(origin, row)
         if held is None:
             return "not_merged", f"silver lacks it; run: lakehouse verify {self._contract.name}"
         winner = (held.row["_topic_id"], held.row["_partition"], held.row["_offset"])
+        if row.is_truncate:
+            return ("in_silver", LAST_TRUNCATE) if winner == _identity(origin) else ("beaten", earlier_truncate(held))
         if winner == _identity(origin):
             gone = ", and says that the row was deleted" if held.row.get("_deleted") else ""
             return "in_silver", f"it is the strongest record of its key{gone}"
         mine = next((v for v in versions if (v.topic_id, v.partition, v.offset) == _identity(origin)), None)
-        by = mine.beaten_by if mine is not None else ""
-        which = "later" if self._contract.latest_wins else "earlier"
-        decided = f" by its {which} {by}" if by in ("event time", "source position") else f" by {by}" if by else ""
-        return "beaten", f"{winner[1]}:{winner[2]} has the same key and wins{decided}"
+        return "beaten", beaten(self._contract, held, mine.beaten_by if mine is not None else "")
 
     def _why_quarantined(self, origin: Origin, row: Examined) -> str:
         table = self._spark.read.format("delta").load(self._paths.quarantine(self._contract.name))
@@ -242,13 +244,6 @@ class _Tracer:
         reasons = list(recorded[0]["reasons"])
         now = "" if reasons == row.broken else f"; when it was judged: {', '.join(reasons)}"
         return f"it breaks {', '.join(row.broken)}{now}"
-
-
-def _why_not_merged(origin: Origin, row: Examined, through: int) -> str:
-    stopping = [rule.rule for rule in row.rules if rule.severity == "fail" and rule.verdict in ("broken", "null")]
-    if stopping:
-        return f"its batch stops before silver: it breaks {', '.join(stopping)}, of severity fail"
-    return f"silver holds bronze through batch {through}, the record came in batch {origin.batch}"
 
 
 def _identity(origin: Origin) -> tuple[str, int, int]:

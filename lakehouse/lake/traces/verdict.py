@@ -17,6 +17,7 @@ from lakehouse.quality.rules import (
     key_conditions,
     rejecting_conditions,
     stopping_conditions,
+    truncate_conditions,
     warning_conditions,
 )
 from lakehouse.transforms.events import PROVENANCE, typed
@@ -35,6 +36,7 @@ class Examined:
         key: The business key as text; None when a part of it is missing.
         unreadable: Why nothing could be parsed; empty when it could.
         rules: Every condition with its verdict.
+        is_truncate: It is no row but says that all rows were deleted, and the contract applies that.
     """
 
     bronze: dict[str, Any]
@@ -42,6 +44,7 @@ class Examined:
     key: tuple[str, ...] | None
     unreadable: str
     rules: list[RuleVerdict]
+    is_truncate: bool = False
 
     @property
     def broken(self) -> list[str]:
@@ -77,14 +80,16 @@ def examine(rows: "DataFrame", contract: StreamContract, paths: LakePaths) -> li
 
 def _examined(row: dict[str, Any], contract: StreamContract, conditions: list[Condition]) -> Examined:
     unreadable = str(row["_unreadable"])
-    # A delete has a key and nothing else that a rule could be asked about.
-    asked = {condition.name for condition in (key_conditions(contract) if row["_op"] == "d" else conditions)}
+    is_truncate = row["_op"] == "t" and contract.applies_truncates
+    # A delete has a key and nothing else that a rule could be asked about, a truncate not even that.
+    judged_by = {"d": key_conditions(contract), "t": truncate_conditions(contract) if is_truncate else []}
+    asked = {condition.name for condition in judged_by.get(row["_op"], conditions)}
     key = [row[f"_key_{number}"] for number in range(len(contract.key))]
     names = ("_topic_id", "_partition", "_offset", "_batch", "_key", "_value", "_timestamp", "_arrival_date")
     return Examined(
         bronze={name.removeprefix("_"): row[name] for name in names},
         fields={name: row[name] for name in (*contract.field_names, "event_date", "_rescued")},
-        key=None if unreadable or None in key else tuple(key),
+        key=None if unreadable or is_truncate or None in key else tuple(key),
         unreadable=unreadable,
         rules=[
             RuleVerdict(
@@ -92,6 +97,7 @@ def _examined(row: dict[str, Any], contract: StreamContract, conditions: list[Co
             )
             for number, c in enumerate(conditions)
         ],
+        is_truncate=is_truncate and not unreadable,
     )
 
 

@@ -4,6 +4,7 @@ Here: who beat whom, and by what. Not here: a single record's rules (`traces.ver
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ from lakehouse.lake.rebuild.backfill import arrival_window
 from lakehouse.lake.traces.answer import SilverRow, State, Version
 from lakehouse.quality.rules import quote
 from lakehouse.transforms.events import silver_columns
-from lakehouse.transforms.winners import winning_order
+from lakehouse.transforms.winners import truncate_key, winning_order
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
 # A key with more records than this is told by the first of them in winning order.
 MOST_VERSIONS = 500
+TRUNCATE = "truncate"
 _DECIDERS = ("topic generation", "partition", "offset")
 
 
@@ -53,6 +55,7 @@ def versions_of(
         bronze = bronze.where(arrival_window(contract, day))
     candidates = bronze.where(_may_have(contract, key))
     judged = judge_as_decided(candidates, contract, generations, paths).where(key_is(contract, key))
+    truncate = truncate_row(spark, contract, paths)
     rows = (
         judged.orderBy(*(_first_come_the_strong(name, contract) for name in winning_order(contract)))
         .limit(MOST_VERSIONS)
@@ -69,10 +72,13 @@ def versions_of(
         )
         .collect()
     )
-    return ranked([row.asDict() for row in rows], contract, through)
+    last = tuple(truncate.row[name] for name in winning_order(contract)) if truncate else ()
+    return ranked([row.asDict() for row in rows], contract, through, last)
 
 
-def ranked(rows: list[dict[str, Any]], contract: StreamContract, through: int) -> list[Version]:
+def ranked(
+    rows: list[dict[str, Any]], contract: StreamContract, through: int, truncate: tuple[Any, ...] = ()
+) -> list[Version]:
     """Give every record its state: one valid record that silver has read wins, the others say why not.
 
     One wins per event date; of change records, one in all.
@@ -82,6 +88,7 @@ def ranked(rows: list[dict[str, Any]], contract: StreamContract, through: int) -
             `_batch`, `event_date`, `_broken`, `_at`.
         contract: The stream; its mode says whether the last or the first wins.
         through: The last bronze batch that silver holds.
+        truncate: The place of the last truncate in the winning order, if there was one: what comes before it is gone.
     """
     last_wins = contract.latest_wins
     winners: dict[date | None, dict[str, Any]] = {}
@@ -100,7 +107,13 @@ def ranked(rows: list[dict[str, Any]], contract: StreamContract, through: int) -
         return -day, states[version.state], tuple(map(_downwards, rank)) if last_wins else rank
 
     found = [(row, _version(row, winners.get(_group(row, contract)), contract, through)) for row in rows]
-    return [version for _, version in sorted(found, key=place)]
+    taken = [
+        (row, replace(version, state="beaten", beaten_by=TRUNCATE))
+        if version.state in ("in_silver", "beaten") and _rank(row) < truncate
+        else (row, version)
+        for row, version in found
+    ]
+    return [version for _, version in sorted(taken, key=place)]
 
 
 def decided_by(winner: tuple[Any, ...], loser: tuple[Any, ...], first: str = "event time") -> str:
@@ -153,10 +166,22 @@ def silver_row(
     spark: "SparkSession", contract: StreamContract, paths: LakePaths, key: Sequence[str], day: date
 ) -> SilverRow | None:
     """What silver holds now for a key and event date; None when it holds nothing."""
+    is_it = key_is(contract, key) if contract.is_cdc else f"event_date = DATE'{day}' AND {key_is(contract, key)}"
+    return _held(spark, contract, paths, is_it)
+
+
+def truncate_row(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> SilverRow | None:
+    """The last truncate of the source's table that silver knows; None when it applied none."""
+    if not contract.applies_truncates:
+        return None
+    return _held(spark, contract, paths, f"`{truncate_key(contract)}` IS NULL")
+
+
+def _held(spark: "SparkSession", contract: StreamContract, paths: LakePaths, is_it: str) -> SilverRow | None:
     rows = (
         spark.read.format("delta")
         .load(paths.silver(contract.name))
-        .where(key_is(contract, key) if contract.is_cdc else f"event_date = DATE'{day}' AND {key_is(contract, key)}")
+        .where(is_it)
         .selectExpr(*(_plain(contract, name) for name in silver_columns(contract)))
         .limit(1)
         .collect()

@@ -1,24 +1,16 @@
 """Change records on the real parts: silver is the table as the source has it, in whatever way it was filled."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect
 from lakehouse.errors import UsageError
-from lakehouse.kafka.client import producer_config
-from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import today
-from lakehouse.lake.drain import drain
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rebuild import kappa
 from lakehouse.lake.rebuild.backfill import rebuild_silver
@@ -27,72 +19,21 @@ from lakehouse.lake.rejects.outcome import Choice
 from lakehouse.lake.traces.trace import trace_key
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.changes import Change, Record, enveloped, flattened, people, state_of, versions_of
+from lakehouse_tests.changes import Change, enveloped, flattened, state_of, versions_of
+from lakehouse_tests.integration.lake.people import (
+    Placed,
+    Topic,
+    held,
+    held_versions,
+    killed_drain,
+    people_on,
+    send,
+    some_changes,
+    take,
+)
 from lakehouse_tests.streams import rows_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-Topic = Callable[[str], str]
-Placed = list[tuple[Change, tuple[int, ...]]]
-
-
-def people_on(settings: Settings, topic: str, **changes: Any) -> StreamContract:
-    """The contract on a new topic; both topics exist afterwards."""
-    contract = people(topic, **changes)
-    apply_topics(settings, desired_topics([contract]))
-    return contract
-
-
-def send(settings: Settings, topic: str, records: list[Record], partition: int) -> None:
-    """Send records to one partition, in order."""
-    from confluent_kafka import Producer
-
-    producer = Producer(producer_config(settings))
-    for record in records:
-        producer.produce(topic, key=record.key, value=record.value, headers=record.headers, partition=partition)
-    assert producer.flush(30) == 0
-
-
-def held(settings: Settings, contract: StreamContract) -> dict[int, tuple[str | None, str | None]]:
-    """The rows that readers of silver see."""
-    path = LakePaths.of(settings).silver(contract.name)
-    rows = rows_of(path, "id, name, paid::varchar, _deleted")
-    assert len(rows) == len({row[0] for row in rows})
-    return {number: (name, paid) for number, name, paid, deleted in rows if not deleted}
-
-
-def held_versions(settings: Settings, contract: StreamContract) -> dict[int, list[tuple[Any, ...]]]:
-    """The versions that readers of the history see, as (name, from, to)."""
-    found: dict[int, list[tuple[Any, ...]]] = {}
-    path = LakePaths.of(settings).history(contract.name)
-    rows = rows_of(
-        path, "id, _position[1] as p, name, epoch_ms(valid_from), epoch_ms(valid_to), is_version, is_current"
-    )
-    for number, _, name, since, until, is_version, is_current in sorted(rows, key=lambda row: row[:2]):
-        assert is_current == (is_version and until is None)
-        if is_version:
-            ends = (None if at is None else datetime.fromtimestamp(at / 1000, UTC) for at in (since, until))
-            found.setdefault(number, []).append((name, *ends))
-    return found
-
-
-def take(settings: Settings, contract: StreamContract) -> None:
-    drain(contract, settings, budget_seconds=240, idle_seconds=0)
-
-
-def some_changes(seed: int, count: int) -> list[Change]:
-    """A history of a small table in the source's order: rows come, change, go and come back."""
-    source = random.Random(seed)
-    there: dict[int, Change] = {}
-    changes: list[Change] = []
-    for lsn in range(1, count + 1):
-        number = source.randint(1, 12)
-        if number in there and source.random() < 0.3:
-            changes.append(there.pop(number)._replace(op="d", lsn=lsn))
-            continue
-        row = Change("u" if number in there else "c", number, f"n{lsn}", f"{source.randint(1, 999)}.50", lsn)
-        there[number] = row
-        changes.append(row)
-    return changes
 
 
 def test_silver_is_the_table_in_any_order_of_arrival_and_by_every_way_to_fill_it(
@@ -202,15 +143,7 @@ def test_a_history_is_whole_after_a_crash_a_late_start_and_a_loss(
     assert [(found.check, "holds bronze through batch -1" in found.problem) for found in finding] == [("history", True)]
 
     send(settings, contract.topic.name, [enveloped(change) for change in changes[10:20]], 0)
-    path = tmp_path / "contract.json"
-    path.write_text(contract.model_dump_json(), encoding="utf-8")
-    worker = subprocess.run(
-        [sys.executable, "-m", "lakehouse.lake.soak.worker", str(path)],
-        env={**os.environ, "LAKEHOUSE_CRASH_AT": "between_history_and_silver"},
-        capture_output=True,
-        check=False,
-    )
-    assert worker.returncode == -signal.SIGKILL, worker.stderr
+    assert killed_drain(contract, tmp_path, "between_history_and_silver") == -signal.SIGKILL
     send(settings, contract.topic.name, [enveloped(change) for change in changes[20:]], 0)
     take(settings, contract)
     assert held_versions(settings, contract) == versions_of(placed)

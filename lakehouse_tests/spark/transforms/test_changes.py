@@ -147,6 +147,20 @@ def test_an_ignored_truncate_is_no_reject_and_a_shape_can_be_told(spark: "SparkS
     truncate = value_of(enveloped(ANNA), op="t", after=None)
     (row,) = judged(spark, people(change={"truncate": "ignore"}), [truncate])
     assert row["_broken"] == ""
+    # Applied, it is a row without a key, even where the source names one; and it has to say when and where it was.
+    applying = people(change={"truncate": "apply"})
+    later = {"lsn": 1, "ts_ms": 2**62}
+    records = [
+        truncate,
+        value_of(flattened(ANNA), __op="t"),
+        value_of(truncate, source={"ts_ms": COMMITTED}),
+        value_of(truncate, source=later),
+    ]
+    applied, flat, *refused = judged(spark, applying, records)
+    assert [(r["id"], r["name"], r["_deleted"], r["_position"], r["_broken"]) for r in (applied, flat)] == [
+        (None, None, True, [100], "")
+    ] * 2
+    assert [r["_broken"] for r in refused] == ["truncate_not_applied", "event_time_not_in_future"]
     # A table that has columns of these names; told to be flat, it is no envelope.
     odd = people(
         change={"shape": "flat"},

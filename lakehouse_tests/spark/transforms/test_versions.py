@@ -30,17 +30,25 @@ changes = st.builds(
     paid=st.sampled_from(["1.00", "2.00"]),
     lsn=st.integers(1, 9),
 ) | st.integers(1, 12).map(lambda number: Change("tombstone", number))
-batches = st.lists(st.lists(changes, min_size=1, max_size=40), min_size=2, max_size=4)
+truncates = st.lists(st.integers(1, 9).map(lambda lsn: Change("t", 0, lsn=lsn)), min_size=1, max_size=2)
+batches = st.lists(
+    st.tuples(st.lists(changes, min_size=1, max_size=40), truncates).flatmap(
+        lambda both: st.permutations([*both[0], *both[1]])
+    ),
+    min_size=2,
+    max_size=4,
+)
 
 
 # Each example is some seconds of Spark and holds many keys: few are enough, and shrinking one would take minutes.
-@settings(max_examples=3, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("truncate", ["ignore", "apply"])
+@settings(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(arriving=batches)
 def test_state_and_versions_are_those_of_the_model_in_any_order(
-    spark: "SparkSession", arriving: list[list[Change]]
+    spark: "SparkSession", truncate: str, arriving: list[list[Change]]
 ) -> None:
     expect_rows(spark, 100)
-    contract = people(history="scd2", track=["name"], rules=[])
+    contract = people(history="scd2", track=["name"], rules=[], change={"truncate": truncate})
     placed: list[Placed] = []
     steps: list[DataFrame] = []
     for number, batch in enumerate(arriving):
@@ -50,16 +58,22 @@ def test_state_and_versions_are_those_of_the_model_in_any_order(
         bronze = spark.createDataFrame(rows, BRONZE_COLUMNS)
         steps.append(materialised(valid_rows(judge(bronze, contract, ("topic",)), contract)))
 
+    if truncate == "ignore":
+        placed = [(change, place) for change, place in placed if change.op != "t"]
+
     # One micro-batch after the other upon what is there, the latest first.
     silver = reduce(
-        lambda held, step: winner_per_key(held.unionByName(step), contract), reversed(steps), steps[-1].limit(0)
+        lambda held, step: materialised(winner_per_key(held.unionByName(step), contract)),
+        reversed(steps),
+        steps[-1].limit(0),
     )
+    assert silver.where("id IS NULL").count() == any(change.op == "t" for change, _ in placed)
     held = {row["id"]: (row["name"], str(row["paid"])) for row in silver.where("NOT _deleted").collect()}
     assert held == state_of(placed)
 
     history = reduce(
-        lambda held, step: with_versions(changes_of(changes_of(step, contract).unionByName(
-            changes_of(held, contract)), contract), contract),
+        lambda held, step: materialised(with_versions(changes_of(changes_of(step, contract).unionByName(
+            changes_of(held, contract)), contract), contract)),
         reversed(steps),
         with_versions(changes_of(steps[-1].limit(0), contract), contract),
     )  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 from lakehouse.contracts.load import load_stream, load_streams, parse_contract
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import ContractError, UsageError
+from lakehouse_tests.changes import people
 
 GOOD = """\
 type: lakehouse.components.StreamComponent
@@ -123,3 +124,9 @@ def test_an_unknown_stream_names_the_nearest() -> None:
 def test_contracts_survive_the_way_through_json() -> None:
     for contract in load_streams().values():
         assert StreamContract.model_validate_json(contract.model_dump_json()) == contract
+
+
+def test_a_truncate_needs_an_order_that_holds_across_partitions() -> None:
+    with pytest.raises(ValueError, match=r"change\.truncate: apply needs change\.order"):
+        people(change={"order": [], "truncate": "apply"})
+    people({"name": "people", "partitions": 1}, change={"order": [], "truncate": "apply"})

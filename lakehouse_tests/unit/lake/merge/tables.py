@@ -13,7 +13,11 @@ from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.staged import FATE, VALID, Staged
 from lakehouse.lake.schema.tables import silver_types, stats_columns
 
-_DELTA_TYPES = {"int": "integer", "bigint": "long"}
+_DELTA_TYPES: dict[str, Any] = {
+    "int": "integer",
+    "bigint": "long",
+    "array<bigint>": {"type": "array", "elementType": "long", "containsNull": True},
+}
 
 
 class Row(NamedTuple):

@@ -12,6 +12,7 @@ from lakehouse.lake.traces.answer import HIDDEN, shown, shown_raw
 from lakehouse.lake.traces.gold import literal
 from lakehouse.lake.traces.verdict import decoded
 from lakehouse.lake.traces.versions import decided_by, ranked
+from lakehouse_tests.changes import people
 
 DAY = date(2026, 11, 21)
 
@@ -117,3 +118,23 @@ def test_raw_content_is_text_where_it_can_be() -> None:
 )
 def test_a_marts_value_becomes_spark_sql(value: Any, sql: str) -> None:
     assert literal(value) == sql
+
+
+def test_a_truncate_takes_what_comes_before_it_and_nothing_that_silver_has_not_judged_valid() -> None:
+    rows = [
+        record(1, [10]),
+        record(2, [30]),
+        record(3, [5], _broken="name_not_empty"),
+        record(4, [8], _batch=7),
+        record(5, [20], _partition=1),
+    ]
+    contract = people(change={"truncate": "apply"})
+
+    def told(place: tuple[Any, ...]) -> list[tuple[int, str, str]]:
+        return [(v.offset, v.state, v.beaten_by) for v in ranked(rows, contract, through=5, truncate=place)]
+
+    late = [(4, "not_merged", ""), (3, "quarantined", "")]
+    assert told(([20], 0, 1, 6)) == [
+        (2, "in_silver", ""), (5, "beaten", "truncate"), (1, "beaten", "truncate"), *late
+    ]  # fmt: skip
+    assert told(([40], 0, 0, 9))[:3] == [(offset, "beaten", "truncate") for offset in (2, 5, 1)]
