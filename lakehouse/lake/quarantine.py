@@ -23,24 +23,21 @@ _STATS = ("partition", "offset", "batch")
 _AT_ONCE = 1_000
 
 
-def write_rejects(staged: Staged, settings: Settings, paths: LakePaths, through: int, *, send: bool = True) -> None:
-    """Record the rejects of the bronze batches up to `through`, then send them to the dead-letter topic.
+def record_rejects(staged: Staged, settings: Settings, paths: LakePaths, through: int) -> None:
+    """Put the rejects of the bronze batches up to `through` into the quarantine table.
 
     The table has commit numbers of its own, each one more than the last; what the last commit covered is left out. The
-    topic gets all of the rejects, again after a crash: its id header tells repeats apart. The caller holds the lock of
-    silver's writers.
+    caller holds the lock of silver's writers.
 
     Args:
         staged: Rows of the step.
-        settings: Brokers, durability.
+        settings: Durability.
         paths: Whose quarantine table.
         through: Last bronze batch that `staged` was taken from.
-        send: Whether the topic gets them.
 
     Raises:
         BatchConflictError: another writer committed in between; nothing was written, start the step again.
         DiskFullError: as it says; likewise.
-        BrokerUnreachableError: letters were not acknowledged; the table has the records, do the step again.
     """
     contract = staged.contract
     path = paths.quarantine(contract.name)
@@ -52,9 +49,14 @@ def write_rejects(staged: Staged, settings: Settings, paths: LakePaths, through:
         _append(staged, Path(path), version, covered, metadata)
         settle(path, read_commit(Path(path) / "_delta_log" / f"{version + 1:020d}.json"), settings)
     crash_point("after_quarantine")
-    if not send:
-        return
-    postman = Postman(settings, contract.topic.name, contract.topic.dlq)
+
+
+def send_rejects(staged: Staged, postman: Postman) -> None:
+    """Send the rejects to the dead-letter topic, again after a crash: the id header tells repeats apart.
+
+    Raises:
+        BrokerUnreachableError: letters were not acknowledged; the table has the records, do the step again.
+    """
     postman.post(_letters(staged))
     crash_point("after_dlq_flush")
 

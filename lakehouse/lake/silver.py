@@ -6,6 +6,7 @@ recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 
 import time
 from datetime import date
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import MANY_ROWS, expect_rows, spark_errors
 from lakehouse.errors import BatchConflictError, LogDamagedError, QualityStopError, SchemaIncompatibleError
+from lakehouse.kafka.dead_letters import Postman
 from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.guards.durable import settle
@@ -24,7 +26,7 @@ from lakehouse.lake.merge.profile import Profile, profile_of
 from lakehouse.lake.merge.staged import Staged, stage, staging
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
-from lakehouse.lake.quarantine import write_rejects
+from lakehouse.lake.quarantine import record_rejects, send_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schema.registered import learn
 from lakehouse.quality.rules import date_list, schema_conditions
@@ -76,6 +78,11 @@ class SilverWriter:
         self._lock = silver_lock(settings, f"{contract.name}-replay" if self._paths.rebuilt else contract.name)
         self._first_batch = first_batch
         self._send_dead_letters = send_dead_letters
+
+    @cached_property
+    def _postman(self) -> Postman:
+        """Its connections last as long as the writer."""
+        return Postman(self._settings, self._contract.topic.name, self._contract.topic.dlq)
 
     def next_step(self, max_rows: int) -> Step | None:
         """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none."""
@@ -132,7 +139,9 @@ class SilverWriter:
             with exclusive(self._lock, _LOCK_SECONDS):
                 self._require_turn(step)
                 if profile.rejected:
-                    write_rejects(staged, self._settings, self._paths, step.through, send=self._send_dead_letters)
+                    record_rejects(staged, self._settings, self._paths, step.through)
+                    if self._send_dead_letters:
+                        send_rejects(staged, self._postman)
                 done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)
