@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.errors import LakehouseError
@@ -22,7 +23,7 @@ from lakehouse.kafka.timestamps import peeking_consumer
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
+    from confluent_kafka import Message, Producer
 
 REPLAYED = "replayed"
 _Outgoing = tuple[bytes | None, bytes | None, dict[str, str]]
@@ -95,12 +96,22 @@ class Postman:
     """Sends dead letters, and records back to their topic, each time waiting until the broker has them."""
 
     def __init__(self, settings: Settings, topic: str, dlq: str) -> None:
-        from confluent_kafka import Producer
-
         self._settings = settings
         self._topic = topic
         self._dlq = dlq
-        self._producer = Producer(producer_config(settings))
+
+    @cached_property
+    def _records(self) -> "Producer":
+        from confluent_kafka import Producer
+
+        return Producer(producer_config(self._settings))
+
+    @cached_property
+    def _letters(self) -> "Producer":
+        """Letters have ids, and their order means nothing: no need for the right to an idempotent producer."""
+        from confluent_kafka import Producer
+
+        return Producer(producer_config(self._settings) | {"enable.idempotence": False})
 
     def post(self, letters: Iterable[Rejected], *, state: str = "") -> None:
         """Put these on the dead-letter topic; with a state, as marks on earlier letters. Raises as `send_again`."""
@@ -113,7 +124,7 @@ class Postman:
             )
             for letter in letters
         )
-        self._deliver(self._dlq, outgoing)
+        self._deliver(self._letters, self._dlq, outgoing)
 
     def send_again(self, letters: list[tuple[DeadLetter, bytes | None]]) -> None:
         """Send these values with the letters' keys; the headers name the letter and count the attempt.
@@ -122,6 +133,7 @@ class Postman:
             BrokerUnreachableError: some were not acknowledged; those may or may not be there.
         """
         self._deliver(
+            self._records,
             self._topic,
             [
                 (letter.key, value, {"dlq_id": letter.id, "retry_count": str(letter.retry_count + 1)})
@@ -136,9 +148,9 @@ class Postman:
             count = letter.retry_count + 1
             value = json.dumps(letter.record | {"retry_count": count}, ensure_ascii=False).encode()
             marks.append((letter.key, value, {"id": letter.id, "retry_count": str(count), "state": REPLAYED}))
-        self._deliver(self._dlq, marks)
+        self._deliver(self._letters, self._dlq, marks)
 
-    def _deliver(self, topic: str, messages: Iterable[_Outgoing]) -> None:
+    def _deliver(self, producer: "Producer", topic: str, messages: Iterable[_Outgoing]) -> None:
         from confluent_kafka import KafkaException
 
         failures: list[Any] = []
@@ -151,14 +163,14 @@ class Postman:
             while True:
                 try:
                     listed = [(name, text.encode()) for name, text in headers.items()]
-                    self._producer.produce(topic, key=key, value=value, headers=listed, on_delivery=delivered)
+                    producer.produce(topic, key=key, value=value, headers=listed, on_delivery=delivered)
                     break
                 except BufferError:
-                    self._producer.poll(0.5)
+                    producer.poll(0.5)
                 except KafkaException as error:
                     failures.append(error.args[0])
                     break
-        self._producer.flush()
+        producer.flush()
         if failures:
             raise _not_sent(failures[0], len(failures), topic, self._settings)
 

@@ -18,7 +18,7 @@ from lakehouse.lake.batch import daily_views
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.guards.identity import require_lake
-from lakehouse.lake.guards.locks import exclusive, silver_lock, speed_lock
+from lakehouse.lake.guards.locks import LockBusyError, exclusive, silver_lock, speed_lock
 from lakehouse.lake.maintenance import compaction
 from lakehouse.lake.maintenance.compaction_plan import crowded_days, hollow_days
 from lakehouse.lake.maintenance.needed import gold_version, last_version, needed_version
@@ -123,9 +123,7 @@ def maintain_stream(
     spark = connect(settings.spark_remote)
 
     def work(table: _Table, needed: Callable[[], int | None]) -> None:
-        with table.guard(), nullcontext() if dry_run else settled(settings, table.path):
-            durable = settings.durability != "none"
-            gone = expire(spark, contract, paths, table.layer, dry_run=dry_run, durable=durable)
+        gone = _expired(spark, contract, table, settings, dry_run=dry_run)
         done = replace(_maintain(spark, table, settings, dry_run=dry_run), expired=gone)
         if gone.days and not dry_run:
             write_facts(paths, [Fact(table.stream, table.layer, "retention", rows=gone.rows, details=asdict(gone))])
@@ -206,6 +204,20 @@ def _made_of(stream: str, settings: Settings, paths: LakePaths) -> list[_Table]:
     guard = _guard(daily_views.batch_lock(settings))
     tables.append(_Table(view, "batch", paths.batch_view(view), "date", guard, None, daily_views.KIND))
     return [table for table in tables if table_exists(table.path)]
+
+
+def _expired(
+    spark: "SparkSession", contract: StreamContract, table: _Table, settings: Settings, *, dry_run: bool
+) -> Expired:
+    """What retention deleted; nothing when the table's writers are at work for long: the next run finds it again."""
+    paths = LakePaths.of(settings)
+    if dry_run or contract.retention.of(table.layer) is None:
+        return expire(spark, contract, paths, table.layer, dry_run=dry_run)
+    try:
+        with table.guard(), settled(settings, table.path):
+            return expire(spark, contract, paths, table.layer)
+    except LockBusyError:
+        return NOTHING
 
 
 def _maintain(spark: "SparkSession", table: _Table, settings: Settings, *, dry_run: bool) -> TableReport:

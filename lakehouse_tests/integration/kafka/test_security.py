@@ -70,10 +70,10 @@ def test_a_stream_over_tls_with_password_and_acls(broker: SecuredBroker, stack: 
     assert report.findings == []
     assert report.proofs[0].bronze == sent
 
-    # Spark may read, but no longer write dead letters: final, and silver waits.
+    # The worker may read, but no longer write dead letters: final, and silver waits.
     send(mine, contract.topic.name, [b"{"])
     allow(broker, "ada", "TOPIC", "safe", "WRITE", remove=True)
-    with pytest.raises(AccessDeniedError, match="Spark") as refused:
+    with pytest.raises(AccessDeniedError, match=contract.topic.dlq) as refused:
         drain(contract, mine, budget_seconds=240, idle_seconds=0)
     assert not refused.value.retryable
     permit(broker, "ada")
@@ -106,7 +106,7 @@ def test_a_stream_over_tls_with_scram(broker: SecuredBroker, settings: Settings)
     broker.add_scram_user()
     permit(broker, SCRAM_USER)
     sent = send(broker.with_scram("SCRAM-SHA-256"), contract.topic.name, [*(encode(sale(n)) for n in range(10)), b"{"])
-    # The reject makes Spark write, too: to the dead-letter topic.
+    # Spark reads, the worker writes: the reject, to the dead-letter topic.
     mine = broker.with_scram("SCRAM-SHA-512")
     drain(contract, mine, budget_seconds=240, idle_seconds=0)
     report = verify(mine, [contract])
