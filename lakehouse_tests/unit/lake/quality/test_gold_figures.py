@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.contracts.load import load_stream
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.quality.gold import check_gold, tables_below
 from lakehouse.lake.quality.gold_figures import TableFigures, figure_results, keep
@@ -15,7 +16,6 @@ from lakehouse.quality.results import CheckResult
 from lakehouse.settings import PROJECT_ROOT, Settings, load_settings
 from lakehouse_tests.gold_files import publish
 from lakehouse_tests.integration.dbt import silver
-from lakehouse_tests.streams import sales_on
 
 NOW = datetime(2026, 3, 20, 15, 20, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def named(results: list[CheckResult]) -> dict[tuple[str, str], CheckResult]:
 
 
 def test_gold_is_counted_and_says_what_it_does_not_show_yet(settings: Settings, tmp_path: Path) -> None:
-    contract = sales_on(settings, "sales").model_copy(update={"reconcile": []})
+    contract = load_stream("sales").model_copy(update={"reconcile": []})
     assert check_gold([contract], settings, days=None, now=datetime.now(UTC)) == [], "never built"
     rng = random.Random(11)
     rows = silver.keyed([silver.sale(rng, event_date=silver.DAYS[number % 2]) for number in range(10)])
