@@ -78,7 +78,7 @@ def parse_attributes(text: str, path: Path, component: str, model: type[Model]) 
         ContractError: naming file, line (where it can be known), field and what is allowed.
     """
     try:
-        node, document = _read(text)
+        node, document = read_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -94,8 +94,12 @@ def parse_attributes(text: str, path: Path, component: str, model: type[Model]) 
         raise ContractError(explain(error, node, path, model)) from error
 
 
-def _read(text: str) -> tuple[yaml.Node | None, Any]:
-    """The nodes, which know their lines, and what they say. In C: every run reads all files when it starts."""
+def read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes, which know their lines, and what they say. In C: every run reads all files when it starts.
+
+    Raises:
+        yaml.YAMLError: it is no YAML.
+    """
     loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import Field, model_validator
 
-from lakehouse.contracts.load import parse_attributes
+from lakehouse.contracts.load import parse_attributes, read_yaml
 from lakehouse.contracts.pipeline import Cron, ExtractStep, LoadStep, PipelineContract, Strict, TransformStep
 from lakehouse.contracts.sql import query_problem
 from lakehouse.contracts.types import Name
@@ -142,7 +142,7 @@ def load_pipeline_file(path: Path) -> list[PipelineContract]:
 
 def _type_of(text: str) -> Any:
     try:
-        document = yaml.safe_load(text)
+        _, document = read_yaml(text)
     except yaml.YAMLError:
         # Explained, with the line, by whoever parses it for good.
         return None

@@ -4,9 +4,11 @@ Here: connecting, translating errors, showing addresses without passwords. Not h
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from lakehouse.engine.encryption import require_encrypted
 from lakehouse.errors import AccessDeniedError, DatabaseUnreachableError, DiskFullError, UsageError
@@ -15,6 +17,9 @@ from lakehouse.settings import load_settings
 if TYPE_CHECKING:
     from psycopg import Connection
 
+Work = TypeVar("Work", bound=Callable[..., Any])
+
+_PATIENCE_SECONDS = 30.0
 # SQLSTATE classes and codes of a server that is going, gone, coming or full of clients.
 _GONE = ("08", "57P01", "57P02", "57P03", "53300")
 # Values of sslmode that never fall back to plain text.
@@ -45,6 +50,18 @@ def connect(url: str, *, timeout_seconds: float = 10) -> "Iterator[Connection[An
             options="-c timezone=UTC -c datestyle=ISO",
         ) as connection:
             yield connection
+
+
+def again_while_away(*also: type[Exception]) -> Callable[[Work], Work]:
+    """Do work anew, for half a minute, while the server does not answer or the work ends with one of `also`."""
+    again: Any = retry(
+        retry=retry_if_exception_type((DatabaseUnreachableError, *also)),
+        stop=stop_after_delay(_PATIENCE_SECONDS),
+        wait=wait_random_exponential(multiplier=0.2, max=3),
+        reraise=True,
+    )
+    decorate: Callable[[Work], Work] = again
+    return decorate
 
 
 def _require_encrypted(url: str) -> None:

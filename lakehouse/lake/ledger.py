@@ -79,6 +79,11 @@ def commits(path: str) -> Iterator[Commit]:
         version -= 1
 
 
+def commit_at(path: str, version: int) -> Commit:
+    """The commit of this version. Raises FileNotFoundError when it is not kept."""
+    return read_commit(Path(path) / "_delta_log" / f"{version:020d}.json")
+
+
 def read_commit(file: Path) -> Commit:
     """Parse one commit file.
 

@@ -11,7 +11,7 @@ from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.engine.storage import storage_errors
 from lakehouse.kafka.dead_letters import Postman, Rejected
 from lakehouse.lake.guards.durable import settle
-from lakehouse.lake.ledger import current_version, last_commit_of, read_commit
+from lakehouse.lake.ledger import commit_at, current_version, last_commit_of
 from lakehouse.lake.merge.actions import add_of, rows_of
 from lakehouse.lake.merge.commit import Operation, commit, moved
 from lakehouse.lake.merge.staged import REJECTED, Staged, partition_of, staging
@@ -46,8 +46,8 @@ def record_rejects(staged: Staged, settings: Settings, paths: LakePaths, through
     number, covered = (0, -1) if last is None else (int(last.metadata["number"]) + 1, int(last.metadata["through"]))
     if covered < through:
         metadata = {"kind": "quarantine", "stream": contract.name, "number": number, "through": through}
-        _append(staged, Path(path), version, covered, metadata)
-        settle(path, read_commit(Path(path) / "_delta_log" / f"{version + 1:020d}.json"), settings)
+        made = _append(staged, Path(path), version, covered, metadata)
+        settle(path, commit_at(path, made), settings)
     crash_point("after_quarantine")
 
 
@@ -62,7 +62,7 @@ def send_rejects(staged: Staged, postman: Postman) -> None:
 
 
 @storage_errors()
-def _append(staged: Staged, table: Path, version: int, covered: int, metadata: dict[str, object]) -> None:
+def _append(staged: Staged, table: Path, version: int, covered: int, metadata: dict[str, object]) -> int:
     """Add the rejects of batches after `covered` to the table as one commit, the one after `version`."""
     with staging(staged.contract, str(table)) as own:
         own.folder.mkdir()
@@ -79,7 +79,7 @@ def _append(staged: Staged, table: Path, version: int, covered: int, metadata: d
         rows = sum(map(rows_of, adds))
         operation = Operation("WRITE", metadata, {"numOutputRows": rows}, is_blind_append=True)
         transaction = (f"quarantine/{staged.contract.name}", int(str(metadata["number"])))
-        commit(table, version, operation, [{"add": add} for add in adds], transaction=transaction)
+        return commit(table, version, operation, [{"add": add} for add in adds], transaction=transaction)
 
 
 def _letters(staged: Staged) -> Iterator[Rejected]:

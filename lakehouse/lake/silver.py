@@ -8,7 +8,6 @@ import time
 from datetime import date
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -20,7 +19,7 @@ from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import exclusive, silver_lock
-from lakehouse.lake.ledger import last_plan, merged_through, plans, read_commit
+from lakehouse.lake.ledger import commit_at, last_plan, merged_through, plans
 from lakehouse.lake.merge.adopt import Adopted, adopt
 from lakehouse.lake.merge.profile import Profile, profile_of
 from lakehouse.lake.merge.staged import Staged, stage, staging
@@ -145,7 +144,7 @@ class SilverWriter:
                 done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)
-        commit = read_commit(Path(silver) / "_delta_log" / f"{done.version:020d}.json")
+        commit = commit_at(silver, done.version)
         settle(silver, commit, self._settings)
         changed = done.inserted + done.updated
         return BatchReport(

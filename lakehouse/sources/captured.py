@@ -6,8 +6,9 @@ Here: running that file, asking about the slot. Not here: the connector (`kafka.
 from dataclasses import dataclass
 
 from lakehouse.engine.postgres import connect
-from lakehouse.errors import SetupError, UsageError
+from lakehouse.errors import SetupError
 from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.sources.database import source_address
 
 INIT_FILE = PROJECT_ROOT / "infra" / "postgres" / "source.sql"
 SLOT = "debezium_slot"
@@ -31,7 +32,7 @@ def init_source(settings: Settings) -> None:
     """
     import psycopg
 
-    with connect(_url(settings)) as connection:
+    with connect(source_address(settings, part="cdc")) as connection:
         try:
             # One by one, as psql does: a slot cannot be made in a transaction that has written something.
             for statement in INIT_FILE.read_text(encoding="utf-8").split(";\n\n"):
@@ -44,19 +45,10 @@ def init_source(settings: Settings) -> None:
 
 def slot(settings: Settings) -> Slot | None:
     """The slot of the shipped connector; None when there is none. Raises as `init_source`."""
-    with connect(_url(settings)) as connection:
+    with connect(source_address(settings, part="cdc")) as connection:
         row = connection.execute(
             "select active, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint "
             "from pg_replication_slots where slot_name = %s",
             (SLOT,),
         ).fetchone()
     return Slot(bool(row[0]), row[1]) if row else None
-
-
-def _url(settings: Settings) -> str:
-    if settings.source_url is None:
-        raise UsageError(
-            "No source database is configured.",
-            fix="Start one: lakehouse up --with cdc. Or set LAKEHOUSE_SOURCE_URL.",
-        )
-    return settings.source_url.get_secret_value()

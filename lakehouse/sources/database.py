@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.errors import UsageError
+from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -81,6 +82,20 @@ class Notes:
     def forget(self) -> None:
         """Begin anew."""
         self._path.unlink(missing_ok=True)
+
+
+def source_address(settings: Settings, *, part: str = "postgres") -> str:
+    """The address of LAKEHOUSE_SOURCE_URL, password included; `part` is what `lakehouse up --with` would start.
+
+    Raises:
+        UsageError: none is configured.
+    """
+    if settings.source_url is None:
+        raise UsageError(
+            "No source database is configured.",
+            fix=f"Start one: lakehouse up --with {part}. Or set LAKEHOUSE_SOURCE_URL.",
+        )
+    return settings.source_url.get_secret_value()
 
 
 def qualified(table: str) -> str:

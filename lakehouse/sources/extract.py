@@ -13,22 +13,18 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.postgres import connect, shown
-from lakehouse.errors import DatabaseUnreachableError, LakehouseError, UsageError
+from lakehouse.engine.postgres import again_while_away, connect, shown
+from lakehouse.errors import LakehouseError
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.offsets import read_topic_state
 from lakehouse.settings import Settings
-from lakehouse.sources.database import Notes, Row, TableReader, qualified
+from lakehouse.sources.database import Notes, Row, TableReader, qualified, source_address
 from lakehouse.sources.producer import EventSender
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-PATIENCE_SECONDS = 30.0
 
 
 class ExtractBusyError(LakehouseError):
@@ -95,12 +91,7 @@ def extract(
         DatabaseUnreachableError: it did not answer for half a minute.
         BrokerUnreachableError: what was acknowledged before is noted; the next run goes on from there.
     """
-    if settings.source_url is None:
-        raise UsageError(
-            "No source database is configured.",
-            fix="Start one: lakehouse up --with postgres. Or set LAKEHOUSE_SOURCE_URL.",
-        )
-    url = settings.source_url.get_secret_value()
+    url = source_address(settings)
     state = read_topic_state(settings, contract.topic.name)
     notes = Notes(settings.home / "produce", state.topic_id, f"{shown(url)}/{qualified(what.table)}")
     if restart:
@@ -111,12 +102,7 @@ def extract(
     return summary
 
 
-@retry(
-    retry=retry_if_exception_type(DatabaseUnreachableError),
-    stop=stop_after_delay(PATIENCE_SECONDS),
-    wait=wait_random_exponential(multiplier=0.2, max=3),
-    reraise=True,
-)
+@again_while_away()
 def _run(
     url: str,
     topic: str,

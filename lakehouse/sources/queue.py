@@ -14,15 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.postgres import connect
-from lakehouse.errors import DatabaseUnreachableError, UsageError
+from lakehouse.engine.postgres import again_while_away, connect
+from lakehouse.errors import UsageError
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.offsets import read_topic_state
 from lakehouse.settings import Settings
-from lakehouse.sources.database import qualified
+from lakehouse.sources.database import qualified, source_address
 from lakehouse.sources.producer import EventSender
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 CHANNEL = "lakehouse_queue"
 COLUMNS = ("id", "key", "payload")
-PATIENCE_SECONDS = 30.0
 # How long a reader that waits may miss a message for which nobody called NOTIFY.
 LOOK_SECONDS = 5.0
 _SLICE_SECONDS = 0.5
@@ -70,16 +67,11 @@ def drain_queue(
         DatabaseUnreachableError: it did not answer for half a minute.
         BrokerUnreachableError: what was not acknowledged is still in the queue.
     """
-    if settings.source_url is None:
-        raise UsageError(
-            "No source database is configured.",
-            fix="Start one: lakehouse up --with postgres. Or set LAKEHOUSE_SOURCE_URL.",
-        )
+    url = source_address(settings)
     # A missing topic is said before anything is locked.
     read_topic_state(settings, topic)
     sender = EventSender(settings, topic, producer_config(settings))
     summary = QueueSummary()
-    url = settings.source_url.get_secret_value()
     while not stop.is_set():
         _run(url, qualified(table), page, sender, summary, stop, report, follow)
         if not follow:
@@ -88,12 +80,7 @@ def drain_queue(
     return summary
 
 
-@retry(
-    retry=retry_if_exception_type(DatabaseUnreachableError),
-    stop=stop_after_delay(PATIENCE_SECONDS),
-    wait=wait_random_exponential(multiplier=0.2, max=3),
-    reraise=True,
-)
+@again_while_away()
 def _run(
     url: str,
     table: str,

@@ -15,12 +15,10 @@ next load finds its position there. A load that was overtaken does not find the 
 import time
 from typing import TYPE_CHECKING, Any
 
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.postgres import connect
-from lakehouse.errors import BatchConflictError, DatabaseUnreachableError, ForeignLakeError, UsageError
+from lakehouse.engine.postgres import again_while_away, connect
+from lakehouse.errors import BatchConflictError, ForeignLakeError, UsageError
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.paths import LakePaths
@@ -42,8 +40,6 @@ from lakehouse.transforms.winners import winning_order
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-PATIENCE_SECONDS = 30.0
 
 
 def load(contract: StreamContract, settings: Settings, *, table: str | None = None, full: bool = False) -> LoadReport:
@@ -89,12 +85,7 @@ class _Load:
         self._full = full
         self._paths = LakePaths.of(settings)
 
-    @retry(
-        retry=retry_if_exception_type((DatabaseUnreachableError, BatchConflictError)),
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        wait=wait_random_exponential(multiplier=0.2, max=3),
-        reraise=True,
-    )
+    @again_while_away(BatchConflictError)
     def run(self, began: float) -> LoadReport:
         with connect(self._url) as connection:
             # Ends with the connection, however this process ends.
