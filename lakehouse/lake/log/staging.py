@@ -3,6 +3,7 @@
 Here: the folder, and what its names say. Not here: what is written there, the commit (`commit`).
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -37,6 +38,13 @@ def staging_folder(table: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def staged_files(table: str) -> Iterator[Path]:
+    """The data files that are being made for a table and that no commit names."""
+    # Unlike a glob, it does not mind folders that go while it looks.
+    for folder, _, names in os.walk(Path(table) / _FOLDER):
+        yield from (Path(folder) / name for name in names if name.endswith(".parquet"))
 
 
 def partition_of(file: Path, root: Path) -> dict[str, str | None]:
