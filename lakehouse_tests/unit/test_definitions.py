@@ -94,6 +94,22 @@ def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(d
     assert off == catching_up | waiting
 
 
+def test_every_schedule_is_in_utc_and_belongs_to_a_job(definitions: dg.Definitions) -> None:
+    schedules = definitions.get_repository_def().schedule_defs
+    assert {schedule.execution_timezone for schedule in schedules} == {"UTC"}, "an hour lost or doubled twice a year"
+    crons = {schedule.job_name: schedule.cron_schedule for schedule in schedules}
+    assert {
+        job: crons[job] for job in ("data_quality", "monitoring_job", "export_daily_figures", "build_daily_agg")
+    } == {
+        "data_quality": "0 * * * *",
+        "monitoring_job": "*/5 * * * *",
+        "export_daily_figures": "30 6 * * *",
+        "build_daily_agg": "0 2 * * *",
+    }
+    scheduled = {name for name, pipeline in load_pipelines().items() if pipeline.schedule}
+    assert scheduled <= set(crons)
+
+
 def test_every_table_has_an_owner_a_description_and_kinds(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         missing = [name for name in ("owners", "description", "kinds") if not getattr(spec, name)]
