@@ -74,6 +74,9 @@ def commit_plan(plan: Plan, folder: Path | None, settings: Settings) -> Commit:
     path = LakePaths.of(settings).bronze(plan.stream)
     with exclusive(bronze_lock(settings, plan.stream), _LOCK_SECONDS):
         version, known = current_version(path) or 0, last_plan(path)
+        if known is not None and (known[0].batch, known[0].writer) == (plan.batch, plan.writer):
+            # This very attempt got there, and whoever made it did not hear of it.
+            return known[1]
         if (known[0].batch if known else -1) != plan.batch - 1:
             raise BatchConflictError(
                 f"Batch {plan.batch} of stream {plan.stream} was committed by another writer.",
