@@ -67,7 +67,7 @@ def _command(table: "Table", usual: int, example: str) -> "Callable[..., None]":
             raise UsageError(
                 f"The simulated shop writes JSON; {contract.topic.name} holds {contract.topic.format}.",
                 why="Every record would be quarantined.",
-                fix="Name another topic with --topic, or use a real connector: lakehouse connector deploy --init --avro",
+                fix="Name another topic with --topic, or use a connector: lakehouse connector deploy --init --avro",
             )
         options = resolve(topic=topic or contract.topic.name, interval=interval)
         read_topic_state(options.settings, options.topic)
