@@ -99,6 +99,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             "-Duser.timezone=UTC",
             *AVRO_LIMITS,
             *(f"-D{key}={value}" for key, value in server_conf(home, port, settings.spark_profile).items()),
+            *(f"-D{key}={value}" for key, value in ui_conf(settings.spark_ui_port).items()),
             *(f"-D{key}={value}" for key, value in event_log.items()),
             "-cp",
             classes,
@@ -136,7 +137,6 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         "spark.app.name": "lakehouse",
         "spark.driver.host": LOOPBACK,
         "spark.driver.bindAddress": LOOPBACK,
-        "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.connect.grpc.binding.address": LOOPBACK,
         "spark.connect.grpc.binding.port": str(port),
@@ -161,6 +161,11 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         **profiles.STREAMING_CONF,
         **profiles.server_conf(profile),
     }
+
+
+def ui_conf(port: int) -> dict[str, str]:
+    """The web UI's settings: it costs time at the start and memory, and few look at it. Port 0: none."""
+    return {"spark.ui.enabled": "true", "spark.ui.port": str(port)} if port else {"spark.ui.enabled": "false"}
 
 
 def class_path(settings: Settings) -> str:
