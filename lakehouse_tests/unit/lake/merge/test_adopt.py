@@ -145,7 +145,8 @@ def test_nothing_staged_is_left(tmp_path: Path) -> None:
 def test_a_row_that_somebody_deleted_beats_no_other(tmp_path: Path) -> None:
     new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 3, 1), Row("2026-01-01", "Books", 2, 3, 2)])
-    ((name, add),) = active_adds(tmp_path, 1).items()
+    (name,) = active_adds(tmp_path, 1)
+    (add,) = active_adds(tmp_path, 1, names={name}).values()
     deleted = hidden(add, write_vectors(tmp_path, {name: BitMap64([0])})[name])
     actions = [{"commitInfo": {"operation": "DELETE"}}, {"remove": removed(add, 0)}, {"add": deleted}]
     (tmp_path / "_delta_log" / f"{2:020d}.json").write_text("\n".join(map(json.dumps, actions)))
@@ -165,6 +166,17 @@ def test_only_the_files_of_a_version_and_of_the_event_dates_are_active(tmp_path:
         assert set(active_adds(tmp_path, version)) == files
         first = {Path(uri).name for uri in known.file_uris(partition_filters=[("event_date", "=", "2026-01-01")])}
         assert set(active_adds(tmp_path, version, {"2026-01-01"})) == first
+
+
+def test_a_new_day_after_a_checkpoint_has_no_file_in_it(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    for number in range(11):
+        _take(tmp_path, [Row("2026-01-01", "Books", 1, number, number)], through=number)
+    assert (tmp_path / "_delta_log" / f"{10:020d}.checkpoint.parquet").is_file()
+    assert _take(tmp_path, [Row("2026-01-02", "Books", 1, 1, 20)], through=11)[1:] == (1, 0)
+    # The file whose row loses is told by a commit alone, not by the checkpoint.
+    assert _take(tmp_path, [Row("2026-01-02", "Books", 1, 2, 21)], through=12)[1:] == (0, 1)
+    assert seen(tmp_path) == {("2026-01-01", "Books", 10), ("2026-01-02", "Books", 21)}
 
 
 def test_looking_for_rivals_again_and_again_keeps_no_memory(tmp_path: Path) -> None:
