@@ -96,8 +96,14 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         # our callers plan again by themselves.
         session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
         _profile[session] = load_settings().spark_profile
-        for key, value in session_conf(_profile[session]).items():
-            session.conf.set(key, value)
+        try:
+            for key, value in session_conf(_profile[session]).items():
+                session.conf.set(key, value)
+        except BaseException:
+            # pyspark would go on asking it about other sessions' frames. The server that failed is not told.
+            session.release_session_on_close = False
+            session.stop()
+            raise
     return session
 
 
@@ -170,7 +176,8 @@ def spark_errors(remote: str = "") -> Iterator[None]:
             raise AccessDeniedError(
                 f"Spark{' at ' + shown(remote) if remote else ''} denies access.",
                 why="The server asks for a token, and ours is missing or another one.",
-                fix=f"Set {TOKEN_VARIABLE}, or SPARK_REMOTE=sc://host:port/;token=… (docs/setup_guide.md, Access).",
+                fix=f"For the embedded server leave SPARK_REMOTE unset. Else set {TOKEN_VARIABLE}, or "
+                "SPARK_REMOTE=sc://host:port/;token=… (docs/setup_guide.md, Access).",
             ) from error
         refused = storage_error(error)
         if refused is not None:
