@@ -11,8 +11,6 @@ import psutil
 from benchmarks.figures import Figure
 from benchmarks.workbench import Workbench
 from lakehouse.engine.embedded.stack import status
-from lakehouse.kafka.offsets import TopicReader
-from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.schema.tables import ensure_tables
 
 EVENTS = 10_000_000
@@ -51,15 +49,9 @@ def measure(bench: Workbench, events: int) -> list[Figure]:
     bench.say(f"backlog: {events:,} events to bronze")
     ensure_tables(bench.spark, contract, bench.paths)
     processes = {entry.name: psutil.Process(entry.pid) for entry in status(bench.settings)}
-    taken = 0
-    with TopicReader(bench.settings) as topics, Watch({**processes, "worker": psutil.Process()}) as watch:
-        writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
+    with Watch({**processes, "worker": psutil.Process()}) as watch:
         began = time.monotonic()
-        while True:
-            plan, waiting = writer.plan(bench.settings.max_batch_rows)
-            if plan is None:
-                break
-            taken += writer.append(plan, waiting).rows
+        taken = bench.catch_up(contract)
         seconds = time.monotonic() - began
     assert taken == events
     sums = [sum(at_once) for at_once in zip(*watch.samples.values(), strict=True)]

@@ -14,8 +14,7 @@ from benchmarks.figures import Figure
 from benchmarks.workbench import Workbench
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.client import client_config, spark_options
-from lakehouse.kafka.offsets import TopicReader, read_topic_state
-from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.kafka.offsets import read_topic_state
 
 _BATCH = 500_000
 _FETCH = 10_000
@@ -70,11 +69,7 @@ def _fresh(bench: Workbench, name: str, number: int) -> str:
 
 
 def _ours(bench: Workbench, number: int) -> None:
-    contract = bench.backlog(f"ours{number}")
-    with TopicReader(bench.settings) as topics:
-        writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
-        while (planned := writer.plan(_BATCH))[0] is not None:
-            writer.append(planned[0], planned[1])
+    bench.catch_up(bench.backlog(f"ours{number}"), _BATCH)
 
 
 def _streaming(bench: Workbench, contract: StreamContract, number: int) -> None:

@@ -13,6 +13,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
+from lakehouse.lake.records import RecordReader
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.transforms.events import typed
 
@@ -52,7 +53,7 @@ def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, fl
         writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
         plan, _ = writer.plan(bench.sizes.events)
     assert plan is not None
-    rows = writer.read(plan)
+    rows = RecordReader(contract, bench.settings, bench.spark).read(plan)
     target = f"{bench.paths.root}/limit.parquet"
     consumed, written = [], []
     for _ in range(bench.sizes.passes):
@@ -71,16 +72,9 @@ def _bronze(bench: Workbench, consume: float, parquet: float) -> tuple[StreamCon
     for number in range(bench.sizes.passes):
         bench.say(f"bronze, pass {number + 1} of {bench.sizes.passes}")
         contract = bench.backlog(f"bronze{number}")
-        with TopicReader(bench.settings) as topics:
-            writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
-            began = time.monotonic()
-            taken = 0
-            while True:
-                plan, waiting = writer.plan(bench.settings.max_batch_rows)
-                if plan is None:
-                    break
-                taken += writer.append(plan, waiting).rows
-            seconds.append(time.monotonic() - began)
+        began = time.monotonic()
+        taken = bench.catch_up(contract)
+        seconds.append(time.monotonic() - began)
         assert taken == bench.sizes.events
     rate, note = _passes(seconds, bench.sizes.events)
     return contract, [

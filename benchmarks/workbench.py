@@ -21,7 +21,10 @@ from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect
 from lakehouse.kafka.client import producer_config
+from lakehouse.kafka.offsets import TopicReader
 from lakehouse.kafka.topics import apply_topics, desired_topics
+from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.lake.in_flight import InFlight
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings, load_settings
@@ -97,6 +100,23 @@ class Workbench:
         for path in (self.paths.silver(contract.name), self.paths.quarantine(contract.name)):
             shutil.rmtree(path)
         ensure_tables(self.spark, contract, self.paths)
+
+    def catch_up(self, contract: StreamContract, batch_rows: int = 0) -> int:
+        """Take what waits in the stream's topic into bronze as a drain does; returns the rows."""
+        taken = 0
+        with TopicReader(self.settings) as topics:
+            writer = BronzeWriter(contract, self.settings, self.spark, topics)
+            with InFlight(writer) as batches:
+                while True:
+                    plan, waiting = None, 0
+                    if batches.has_room:
+                        plan, waiting = writer.plan(batch_rows or self.settings.max_batch_rows, batches.newest)
+                    if plan is not None:
+                        batches.begin(plan, waiting)
+                    elif batches:
+                        taken += batches.commit().rows
+                    else:
+                        return taken
 
     def fill(self, contract: StreamContract, count: int) -> Summary:
         """Send events to the stream's topic, as fast as the broker takes them."""

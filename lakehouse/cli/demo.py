@@ -8,7 +8,6 @@ import threading
 import time
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,6 +16,8 @@ from lakehouse.cli.console import err, out
 from lakehouse.errors import EXIT_UNHEALTHY, LakehouseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lakehouse.cli.demo_view import Flow
     from lakehouse.contracts.model import StreamContract
     from lakehouse.settings import Settings
@@ -46,7 +47,7 @@ def demo(
 
     Example: lakehouse demo --full
     """
-    from lakehouse.cli.demo_beside import show_pipelines, show_streams, streams_beside
+    from lakehouse.cli.demo_beside import send_loads, show_pipelines, show_streams, streams_beside
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
     from lakehouse.contracts.load import load_stream, load_streams
@@ -57,7 +58,9 @@ def demo(
 
     began = time.monotonic()
     settings = load_settings()
+    sales, beside = load_stream("sales"), streams_beside(full=full)
     err.print(f"logs {settings.home / 'logs'}", style="dim", soft_wrap=True)
+    flow = None
     with ProgressLines() as progress:
         _step(1, "Jars, DuckDB extensions, dbt project")
         prepare(settings, progress)
@@ -65,22 +68,23 @@ def demo(
         stack.start(settings, ("kafka", "spark"), progress)
         settings = load_settings()
         apply_topics(settings, desired_topics(load_streams()))
+        state = read_topic_state(settings, sales.topic.name)
+        already = sum(state.end[p] - state.start[p] for p in state.end)
+        if already < events:
+            # What is on the topic when the sensor looks first is taken at once.
+            flow = _begin_sending(settings, sales, events - already, bad_share=bad_share, rate=rate)
         _step(3, "Dagster with its sensors on (usually 30 s)")
         stack.start(settings, _SERVICES, progress)
     settings = load_settings()
-    sales = load_stream("sales")
-    state = read_topic_state(settings, sales.topic.name)
-    already = sum(state.end[p] - state.start[p] for p in state.end)
-    missing = max(0, events - already)
-    flow = None
-    if missing:
-        flow = _flow(settings, sales, missing, bad_share=bad_share, rate=rate, pull_plug=pull_plug)
+    if flow is not None:
+        _step(4, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")
+        _follow(settings, flow, pull_plug=pull_plug, at_last=lambda: send_loads(settings, beside))
     else:
         err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
-    beside = streams_beside(full=full)
+        send_loads(settings, beside)
     _step(6, f"Beside it: {', '.join(contract.name for contract in beside)} and a batch pipeline")
-    show_streams(settings, beside)
     show_pipelines(settings, full=full)
+    show_streams(settings, beside)
     if flow is not None:
         # Dagster builds it while the others are shown.
         _wait_for_gold(flow)
@@ -95,19 +99,27 @@ def _step(number: int, title: str) -> None:
     err.print(f"[bold]\\[{number}/7][/bold] {title}", soft_wrap=True)
 
 
-def _flow(
-    settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float, pull_plug: bool
+def _begin_sending(
+    settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float
 ) -> "Flow":
-    """Send events, show where they are, kill Spark once, wait until silver holds them all."""
-    from lakehouse.cli.demo_view import Flow, LiveView
+    from lakehouse.cli.demo_view import Flow
 
-    _step(4, f"Sending {count:,} sales events, {bad_share:.0%} of them broken on purpose")
-    flow = Flow(sales, settings)
-    sender = threading.Thread(target=_send, args=(settings, sales, count, bad_share, rate, flow), daemon=True)
+    flow = Flow(sales, settings, count)
+    threading.Thread(target=_send, args=(settings, sales, bad_share, rate, flow), daemon=True).start()
+    return flow
+
+
+def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Callable[[], None]") -> None:
+    """Show where the events are, kill Spark once, wait until silver holds them all.
+
+    `at_last` is called when the last events are on their way and Spark is well.
+    """
+    from lakehouse.cli.demo_view import LiveView
+
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    is_plug_in = pull_plug
+    is_plug_in, is_last_called = pull_plug, False
+    killed_at = -1
     with LiveView(flow) as view:
-        sender.start()
         while True:
             totals = flow.update()
             view.show()
@@ -116,10 +128,14 @@ def _flow(
                 err.print("the sensor's run is under way", style="dim")
             if flow.failure is not None:
                 raise flow.failure
-            if is_plug_in and flow.sent > 2 * _HEAD_SHARE * count and _kill_in_mid_batch(settings, flow):
-                is_plug_in = False
-            if flow.is_merged and not sender.is_alive():
-                break
+            if is_plug_in and flow.sent > 2 * _HEAD_SHARE * flow.count and _kill_in_mid_batch(settings, flow):
+                is_plug_in, killed_at = False, totals.bronze
+            is_done = flow.all_sent.is_set() and flow.is_merged
+            if not is_last_called and flow.all_sent.is_set() and (is_done or totals.bronze > killed_at):
+                at_last()
+                is_last_called = True
+            if is_done:
+                return
             if time.monotonic() > deadline:
                 raise LakehouseError(
                     f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still under way.",
@@ -127,8 +143,6 @@ def _flow(
                     fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
                 )
             time.sleep(0.25)
-    sender.join()
-    return flow
 
 
 def _wait_for_gold(flow: "Flow") -> None:
@@ -141,9 +155,7 @@ def _wait_for_gold(flow: "Flow") -> None:
         time.sleep(0.25)
 
 
-def _send(
-    settings: "Settings", sales: "StreamContract", count: int, bad_share: float, rate: float, flow: "Flow"
-) -> None:
+def _send(settings: "Settings", sales: "StreamContract", bad_share: float, rate: float, flow: "Flow") -> None:
     from lakehouse.kafka.client import producer_config
     from lakehouse.sources.producer import EventSender
     from lakehouse.sources.sales import SalesGenerator
@@ -151,14 +163,15 @@ def _send(
     try:
         sender = EventSender(settings, sales.topic.name, producer_config(settings))
         generator = SalesGenerator(seed=time.time_ns(), bad_share=bad_share)
-        head = int(count * _HEAD_SHARE)
+        head = int(flow.count * _HEAD_SHARE)
         _send_paced(sender, generator, head, rate, flow)
         # The rest comes when the drain runs, so that it arrives in many batches and not as one backlog.
         flow.first_commit.wait(timeout=_PATIENCE_SECONDS)
-        _send_paced(sender, generator, count - head, rate, flow)
+        _send_paced(sender, generator, flow.count - head, rate, flow)
         sender.settle()
         flow.sent = sender.sent
         sender.raise_if_failed("the demo's events")
+        flow.all_sent.set()
     except LakehouseError as error:
         flow.failure = error
 
@@ -176,30 +189,26 @@ def _send_paced(sender: "EventSender", generator: "SalesGenerator", count: int, 
 
 
 def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:
-    """Kill Spark as soon as a bronze file is there whose commit is not; False when no batch began within 3 s."""
+    """Kill Spark as soon as it writes a file that no commit names; False when no batch began within 3 s."""
     import psutil
 
     from lakehouse.engine.embedded import stack
+    from lakehouse.lake.log.staging import staged_files
     from lakehouse.lake.paths import LakePaths
 
-    bronze = Path(LakePaths.of(settings).bronze(flow.contract.name))
+    bronze = LakePaths.of(settings).bronze(flow.contract.name)
     spark = next((entry for entry in stack.status(settings) if entry.name == "spark" and entry.pid), None)
     if spark is None:
         return True
-    before = _files(bronze)
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        if _files(bronze) - before:
+        if any(staged_files(bronze)):
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(spark.pid).kill()
             err.print("[bold]\\[5/7][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
             return True
         time.sleep(0.005)
     return False
-
-
-def _files(table: Path) -> set[str]:
-    return {path.name for folder in table.glob("arrival_date=*") for path in folder.glob("*.parquet")}
 
 
 def _conclude(settings: "Settings", sales: "StreamContract", beside: "list[StreamContract]") -> bool:

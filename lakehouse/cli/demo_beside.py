@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING
 from lakehouse.cli.console import err
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
+from lakehouse.errors import LakehouseError
+from lakehouse.kafka.offsets import read_topic_state
+from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.tally import Tally
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +26,8 @@ if TYPE_CHECKING:
 _SEED = 7
 _EVENTS = 2_000
 _CHANGES = 300
-_BUDGET_SECONDS = 300.0
+_PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 0.25
 # Publication day of the bundled sample's first report.
 _COVID_DAY = "2020-03-02"
 
@@ -31,24 +37,47 @@ def streams_beside(*, full: bool) -> list[StreamContract]:
     return [load_stream(name) for name in _SOURCES if full or name not in _ONLY_FULL]
 
 
-def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
-    """Send each stream a small load unless it holds some already, and take it into bronze and silver."""
-    from lakehouse.kafka.offsets import read_topic_state
-    from lakehouse.lake.drain import drain
-
+def send_loads(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Send each stream a small load unless its topic holds some already; Dagster's sensors see to the rest."""
     for contract in contracts:
-        began = time.monotonic()
-        state = read_topic_state(settings, contract.topic.name)
-        if not any(state.end.values()):
+        if not any(read_topic_state(settings, contract.topic.name).end.values()):
             _send(settings, contract, _SOURCES[contract.name]())
-        summary = drain(contract, settings, budget_seconds=_BUDGET_SECONDS, idle_seconds=0)
-        # Dagster's sensor may have been faster; verify counts what there is.
+
+
+def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Wait until silver has all that is on each stream's topic, and say what became of it.
+
+    Raises:
+        LakehouseError: it takes too long.
+    """
+    paths = LakePaths.of(settings)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for contract in contracts:
+        end = read_topic_state(settings, contract.topic.name).end
+        while not _has_all(paths, contract.name, end):
+            if time.monotonic() > deadline:
+                raise LakehouseError(
+                    f"After {_PATIENCE_SECONDS:.0f} s silver does not have all of {contract.name}.",
+                    why="The machine is busy, or a run failed.",
+                    fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
+                )
+            time.sleep(_POLL_SECONDS)
+        totals = Tally(contract, paths).update()
         err.print(
-            f"✓ {contract.name} ({contract.mode}): {summary.bronze_rows:,} records · {summary.silver_rows:,} rows "
-            f"changed in silver · {summary.rejected:,} quarantined · {time.monotonic() - began:.1f} s",
+            f"✓ {contract.name} ({contract.mode}): {totals.bronze:,} records · {totals.valid:,} valid · "
+            f"{totals.rejected:,} quarantined",
             markup=False,
             soft_wrap=True,
         )
+
+
+def _has_all(paths: LakePaths, stream: str, end: dict[int, int]) -> bool:
+    known = last_plan(paths.bronze(stream))
+    if known is None:
+        return not any(end.values())
+    plan = known[0]
+    is_read = all(plan.end.get(partition, 0) >= offset for partition, offset in end.items())
+    return is_read and merged_through(paths.silver(stream)) >= plan.batch
 
 
 def show_pipelines(settings: Settings, *, full: bool) -> None:

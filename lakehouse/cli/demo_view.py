@@ -25,13 +25,15 @@ _GOLD_LOOK_SECONDS = 2.0
 
 
 class Flow:
-    """Where the demo's events are. `sent` and `failure` are set by the sending thread."""
+    """Where the demo's events are, `count` in all. `sent`, `all_sent` and `failure` are set by the sending thread."""
 
-    def __init__(self, contract: StreamContract, settings: Settings) -> None:
+    def __init__(self, contract: StreamContract, settings: Settings, count: int) -> None:
         self.contract = contract
+        self.count = count
         self.sent = 0
         self.failure: LakehouseError | None = None
         self.first_commit = threading.Event()
+        self.all_sent = threading.Event()
         self._settings = settings
         self._paths = LakePaths.of(settings)
         self._tally = Tally(contract, self._paths)

@@ -37,5 +37,6 @@ def logs(
         else:
             at, where = str(line.get("timestamp", ""))[:23], line.get("step") or line.get("asset") or ""
             text = f"{at} {str(line.get('level', 'info')).upper():<8} {where + ': ' if where else ''}{line['message']}"
+            text += f" {line['cause']}" if line.get("cause") else ""
             text += f"\n{line['exception']}" if line.get("exception") else ""
         sys.stdout.write(text + "\n")

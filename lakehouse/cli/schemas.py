@@ -64,6 +64,8 @@ def list_command(as_json: AsJson = False) -> None:
 def show(stream: Stream, version: Annotated[int | None, typer.Option(help="Of the registry.")] = None) -> None:
     """Print a schema: what the contract would register, or a version that the registry has.
 
+    Of change data it is the newest one that the connector registered.
+
     Example: lakehouse schemas show sales --version 1
     """
     from lakehouse.contracts.load import load_stream
@@ -73,15 +75,16 @@ def show(stream: Stream, version: Annotated[int | None, typer.Option(help="Of th
     from lakehouse.settings import load_settings
 
     contract = load_stream(stream)
-    if version is None:
+    if version is None and not contract.is_cdc:
         print_json(json.loads(registered_form(contract)[1]))
         return
     subject = subject_of(contract.topic.name)
     versions = {found.version: found for found in Registry.required(load_settings()).versions(subject)}
-    if version not in versions:
+    wanted = max(versions, default=1) if version is None else version
+    if wanted not in versions:
         known = ", ".join(map(str, versions)) or "none"
-        raise UsageError(f"{subject} has no version {version}.", fix=f"Versions: {known}.")
-    print_json(json.loads(versions[version].text))
+        raise UsageError(f"{subject} has no version {wanted}.", fix=f"Versions: {known}.")
+    print_json(json.loads(versions[wanted].text))
 
 
 @app.command()
@@ -115,15 +118,28 @@ def check(streams: Streams = None, as_json: AsJson = False) -> None:
 def register(streams: Streams = None, as_json: AsJson = False) -> None:
     """Register the contracts' schemas: Avro or JSON Schema, by the topic's format. A second time changes nothing.
 
+    Change data is left out: its connector registers what it writes, which is not the row alone.
+
     Example: lakehouse schemas register sales
     """
     from lakehouse.contracts.registry import Registry, subject_of
+    from lakehouse.errors import UsageError
     from lakehouse.settings import load_settings
     from lakehouse.sources.serde import register as register_schema
 
     registry = Registry.required(load_settings())
+    chosen = _chosen(streams)
+    captured = [contract.name for contract in chosen if contract.is_cdc]
+    if captured and streams:
+        raise UsageError(
+            f"The schemas of {', '.join(captured)} are not registered from here.",
+            why="The topic holds change records; the connector registers their envelope as it writes it.",
+            fix=f"lakehouse schemas check {captured[0]} compares the contract with it.",
+        )
     done = []
-    for contract in _chosen(streams):
+    for contract in chosen:
+        if contract.is_cdc:
+            continue
         number, _ = register_schema(contract, registry)
         done.append({"stream": contract.name, "subject": subject_of(contract.topic.name), "id": number})
     if as_json:
@@ -149,7 +165,8 @@ def _versions(registry: Any, subject: str) -> list[str]:
 
 
 def _registry_problems(contract: "StreamContract", settings: "Settings") -> list[str]:
-    from lakehouse.contracts.registration import registered_form, registration_problems
+    from lakehouse.contracts.captured import captured_problems
+    from lakehouse.contracts.registration import AVRO, registered_form, registration_problems
     from lakehouse.contracts.registry import Registry, subject_of
 
     registry = Registry.of(settings)
@@ -159,6 +176,8 @@ def _registry_problems(contract: "StreamContract", settings: "Settings") -> list
         newest = registry.latest(subject_of(contract.topic.name))
         if newest is None:
             return []
+        if contract.is_cdc:
+            return captured_problems(contract, newest.text) if newest.kind == AVRO else []
         kind, text = registered_form(contract, newest.text if newest.kind == "JSON" else "")
         if registry.accepts(newest.subject, kind, text):
             return []

@@ -73,7 +73,7 @@ def without_tokens(entries: "list[ServiceStatus]") -> "list[ServiceStatus]":
     """The services with their addresses as people may see them."""
     from dataclasses import replace
 
-    from lakehouse.engine.spark import shown
+    from lakehouse.engine.spark_address import shown
 
     return [replace(entry, url=shown(entry.url)) for entry in entries]
 

@@ -11,6 +11,9 @@ import dagster as dg
 
 from lakehouse.contracts.model import StreamContract
 
+# Of their own: between topics and bronze they would make the graph of groups go round in circles.
+_GROUP = "dead_letters"
+
 
 def dead_letters_key(contract: StreamContract) -> dg.AssetKey:
     """Key of the table over the stream's dead letters."""
@@ -24,7 +27,7 @@ def dead_letter_specs(
     topic = contract.topic
     common: dict[str, Any] = {"owners": contract.owners, "tags": {"stream": contract.name}}
     table = dg.AssetSpec(
-        key=dead_letters_key(contract), deps=[bronze], group_name="bronze", kinds={"spark", "deltalake"},
+        key=dead_letters_key(contract), deps=[bronze], group_name=_GROUP, kinds={"spark", "deltalake"},
         partitions_def=days,
         description=f"Dead letters of `{topic.name}`, each once: raw key and value, every reason, and `record`, "
         "the JSON with original_record, error_type, error_message, timestamp, context, retry_count. "
@@ -33,7 +36,7 @@ def dead_letter_specs(
         **common,
     )  # fmt: skip
     letters = dg.AssetSpec(
-        key=dg.AssetKey(["kafka", topic.dlq]), deps=[table.key], group_name="sources", kinds={"kafka"},
+        key=dg.AssetKey(["kafka", topic.dlq]), deps=[table.key], group_name=_GROUP, kinds={"kafka"},
         description=f"Kafka topic `{topic.dlq}`: the same dead letters, at least once, for whoever wants to react. "
         "`lakehouse dlq list` reads it.",
         **common,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PIPELINE_TAG = "lakehouse/pipeline"
 _LAYERS = ("bronze", "silver")
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     "extract": "Rows of the window as the source gives them.",
     "transform": "A pure function of the steps above.",
     "load": "What other tools and pipelines read.",
@@ -105,10 +105,10 @@ def _build_step(contract: PipelineContract, stage: Stage, step: Step) -> dg.Asse
 
     @dg.asset(
         key=key,
-        deps=[input_key(contract.name, name) for name in inputs_of(step)],
+        deps=[*(input_key(contract.name, name) for name in inputs_of(step)), *_upstream(step)],
         check_specs=_check_specs(key, step),
         group_name=contract.name,
-        description=f"{step.description or _DESCRIPTIONS[stage]}\n\n{_how(step)}",
+        description=f"{step.description or DESCRIPTIONS[stage]}\n\n{_how(step)}",
         owners=contract.owners,
         kinds=_kinds(step),
         tags={"stage": stage, **dict.fromkeys(contract.tags, "")},
@@ -173,6 +173,11 @@ def _figures(report: "StepReport") -> dict[str, Any]:
 
 def _value(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else dg.MetadataValue.json(value)
+
+
+def _upstream(step: Step) -> list[dg.AssetKey]:
+    names = step.upstream if isinstance(step, ExtractStep) else []
+    return [dg.AssetKey(["upstream", *name.split("/")]) for name in names]
 
 
 def _kinds(step: Step) -> set[str]:

@@ -23,7 +23,7 @@ from lakehouse.components.dead_letters import log_rejects
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.progress_log import ProgressLog
 from lakehouse.components.resources import LakeResource
-from lakehouse.components.upstream import upstream_key
+from lakehouse.components.upstream import topic_parents
 from lakehouse.components.workers import mark_worker
 from lakehouse.contracts.model import StreamContract
 from lakehouse.quality.report import profile_markdown
@@ -79,7 +79,7 @@ def topic_spec(contract: StreamContract) -> dg.AssetSpec:
     topic = contract.topic
     return dg.AssetSpec(
         key=topic_key(contract),
-        deps=[upstream_key(contract, source.name) for source in contract.upstream],
+        deps=topic_parents(contract),
         description=f"Kafka topic `{topic.name}`. {contract.description}",
         group_name="sources",
         owners=contract.owners,

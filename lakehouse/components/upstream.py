@@ -10,6 +10,12 @@ def upstream_key(contract: StreamContract, name: str) -> dg.AssetKey:
     return dg.AssetKey(["upstream", contract.name, name])
 
 
+def topic_parents(contract: StreamContract) -> list[dg.AssetKey]:
+    """What the topic's records come from directly: systems outside, or the step of a pipeline that reads them."""
+    steps = dict.fromkeys(dg.AssetKey(["batch", *source.by.split(".")]) for source in contract.upstream if source.by)
+    return [*steps, *(upstream_key(contract, source.name) for source in contract.upstream if not source.by)]
+
+
 def upstream_specs(contract: StreamContract) -> list[dg.AssetSpec]:
     """The systems outside, one group per family, so that lineage begins where the data do."""
     return [

@@ -46,11 +46,12 @@ class TopicSpec(Strict):
 
 
 class Upstream(Strict):
-    """A system outside that fills the topic. `family` is what kind of system it is."""
+    """A system outside that fills the topic. `family`: its kind; `by`: the pipeline's step that sends."""
 
     name: Name
     family: Literal["api", "database", "file", "queue", "device", "simulator"]
     description: str = Field(min_length=3)
+    by: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", description="<pipeline>.<step>")
 
 
 class FieldSpec(Strict):

@@ -69,7 +69,8 @@ class ExtractStep(Strict):
     `function` is `module:name`, called with (window, options, settings), returning mappings. `table` is a table of the
     lake such as `silver.sales`, limited to the window by its column `time`. `files` is a path in which {partition},
     {date}, {year}, {month} and {day} are replaced, for CSV with a header or JSON, one object per line.
-    With `topic` the rows of a function pass through that Kafka topic, keyed by the column `topic_key`.
+    With `topic` the rows of a function pass through that Kafka topic, keyed by the column `topic_key`. `upstream` names
+    the systems outside that a function reads, as the streams declare them: `<stream>/<name>`.
     """
 
     name: Name
@@ -82,6 +83,7 @@ class ExtractStep(Strict):
     format: Literal["csv", "json"] = "csv"
     topic: str | None = Field(default=None, pattern=TOPIC_NAME)
     topic_key: Name | None = None
+    upstream: list[str] = []
     columns: dict[Name, FieldType] = {}
     checks: list[Check] = []
 

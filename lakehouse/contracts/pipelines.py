@@ -57,19 +57,28 @@ class EtlEntry(Strict):
             name = f"step_{number}"
             # The query reads `input`; after the first one that is the step before.
             chained = f"WITH input AS (SELECT * FROM {before}) SELECT * FROM ({text})"  # noqa: S608 - a query of ours
-            transforms.append(TransformStep(name=name, sql=text if before == "input" else chained))
+            said = f"Transformation {number} of {len(self.transformations)}."
+            transforms.append(TransformStep(name=name, description=said, sql=text if before == "input" else chained))
             before = name
+        description = self.description or f"{self.source} to {self.destination}, day by day."
         return PipelineContract(
             name=f"etl_{self.source}_{self.destination}",
-            description=self.description or f"{self.source} to {self.destination}, day by day.",
+            description=description,
             owners=self.owners,
             tags=GENERATED_TAGS,
             schedule=self.schedule,
             start=date(2024, 1, 1),
             catchup=False,
-            extract=[ExtractStep(name="input", table=f"silver.{self.source}", time=self.time)],
+            extract=[
+                ExtractStep(
+                    name="input",
+                    description=f"Rows of silver.{self.source} of the day.",
+                    table=f"silver.{self.source}",
+                    time=self.time,
+                )
+            ],
             transform=transforms,
-            load=[LoadStep(name=self.destination, input=before)],
+            load=[LoadStep(name=self.destination, description=description, input=before)],
         )
 
 

@@ -7,7 +7,7 @@ Here: asking and registering. Not here: rendering schemas (`contracts.schemas`),
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakehouse.errors import AccessDeniedError, LakehouseError, RegistryUnreachableError, SchemaIncompatibleError
 from lakehouse.settings import Settings
@@ -32,9 +32,9 @@ class Registered:
     version: int = 0
 
 
-def subject_of(topic: str) -> str:
-    """The subject of a topic's values, as Confluent's serializers name it."""
-    return f"{topic}-value"
+def subject_of(topic: str, part: Literal["value", "key"] = "value") -> str:
+    """The subject of a topic's values, or of its keys, as Confluent's serializers name it."""
+    return f"{topic}-{part}"
 
 
 class Registry:

@@ -5,6 +5,7 @@ import signal
 
 DRAIN_POINTS = (
     "after_plan",
+    "before_bronze_commit",
     "after_bronze_commit",
     "between_bronze_and_silver",
     "after_quarantine",

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, get_args
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lakehouse.engine.profiles import Profile, session_conf
+from lakehouse.engine.spark_address import address, shown
 from lakehouse.engine.spark_client import put_right
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
@@ -20,8 +20,6 @@ from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-DEFAULT_PORT = 15002
 
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
@@ -241,14 +239,3 @@ def wait_for_port(remote: str, timeout_seconds: float) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-def shown(remote: str) -> str:
-    """The address for people: without its parameters, of which one may be a token."""
-    return remote.partition("/;")[0]
-
-
-def address(remote: str) -> tuple[str, int]:
-    """Host and port of `sc://host:port/;parameters`."""
-    parts = urlsplit(remote)
-    return parts.hostname or "localhost", parts.port or DEFAULT_PORT

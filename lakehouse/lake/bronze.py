@@ -1,49 +1,50 @@
 """Bronze: micro-batches from Kafka into an append-only Delta table, each exactly once.
 
-Here: asking what comes next, appending it under its batch number, reading the commit back. Not here: the arithmetic of
-plans (`lake.planner`), the loop (`lake.drain`).
+Here: asking what comes next, writing its files, committing them under its batch number. Not here: the arithmetic of
+plans (`lake.planner`), the read (`lake.records`), the loop (`lake.drain`).
 """
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, spark_errors
 from lakehouse.errors import BatchConflictError
-from lakehouse.kafka.client import spark_options
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
 from lakehouse.lake.guards.durable import settle
-from lakehouse.lake.ledger import Commit, last_plan
+from lakehouse.lake.guards.locks import bronze_lock, exclusive
+from lakehouse.lake.ledger import Commit, commit_at, current_version, last_plan
+from lakehouse.lake.log.append import append
+from lakehouse.lake.log.staging import staging_folder
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.planner import WAIT_SECONDS, next_plan, resume_points, within_rate
+from lakehouse.lake.records import RecordReader
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.tally import oldest_age
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-# Larger fetches than Kafka's defaults, but each partition's consumer keeps one fetched ahead: 16 MiB filled the heap.
-_FETCH = {
-    "kafka.max.poll.records": "5000",
-    "kafka.max.partition.fetch.bytes": str(4 << 20),
-    "kafka.fetch.max.bytes": str(32 << 20),
-    # At the log's end a fetch ahead is in flight; the next micro-batch would wait for it, 500 ms by default.
-    "kafka.fetch.max.wait.ms": "5",
-    "kafka.isolation.level": "read_committed",
-    "failOnDataLoss": "true",
-    "includeHeaders": "true",
+# Of these the log has statistics: of payloads they would cost time and copy personal data.
+_STATS = ("partition", "offset", "timestamp", "batch")
+# Payloads and offsets hardly repeat: a dictionary of them is built for nothing. The fastest level makes the same size.
+_FILES = {
+    **{f"parquet.enable.dictionary#{name}": "false" for name in ("value", "offset", "timestamp")},
+    "parquet.compression.codec.zstd.level": "1",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
-_ROWS_PER_FILE = 60_000
+_LOCK_SECONDS = 900.0
 # What the Kafka source says when planned offsets do not exist any more.
 _RECORDS_GONE = ("Some data may have been lost", "OffsetOutOfRangeException")
 
@@ -58,15 +59,46 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def _constant(literal: "Column") -> "Column":
-    """A literal that differs from batch to batch, as data instead of as part of the generated code.
+def commit_plan(plan: Plan, folder: Path | None, settings: Settings) -> Commit:
+    """Put a plan into its stream's bronze, right behind its predecessor.
 
-    Spark writes plain numbers and times into the code of a query: each batch would be compiled, and warmed up, as a new
-    program. An element of a constant array is looked up; the index is always 0, but the optimizer cannot know.
+    Args:
+        plan: The plan.
+        folder: A staging folder with its rows; None when it has none.
+        settings: Lake and locks.
+
+    Raises:
+        BatchConflictError: another writer took this batch number; nothing was written, plan again.
+        DiskFullError: as it says; likewise.
     """
-    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+    path = LakePaths.of(settings).bronze(plan.stream)
+    with exclusive(bronze_lock(settings, plan.stream), _LOCK_SECONDS):
+        version, known = current_version(path) or 0, last_plan(path)
+        if known is not None and (known[0].batch, known[0].writer) == (plan.batch, plan.writer):
+            # This very attempt got there, and whoever made it did not hear of it.
+            return known[1]
+        if (known[0].batch if known else -1) != plan.batch - 1:
+            raise BatchConflictError(
+                f"Batch {plan.batch} of stream {plan.stream} was committed by another writer.",
+                why="Two drains ran at once, or this one was asleep for a while.",
+                fix="Nothing: it plans again from what is committed.",
+            )
+        transaction = (plan.app_id, plan.batch)
+        made = append(Path(path), folder, version, plan.to_metadata(), transaction=transaction, stats=_STATS)
+    return commit_at(path, made)
 
-    return F.get(F.array(literal), F.least(F.col("partition"), F.lit(0)))
+
+@dataclass(frozen=True)
+class StagedBatch:
+    """A micro-batch whose files are written and not committed.
+
+    `waiting` is what waited when it was planned, in offsets; `began` is of the monotonic clock.
+    """
+
+    plan: Plan
+    waiting: int
+    folder: Path
+    began: float
 
 
 class BronzeWriter:
@@ -80,22 +112,27 @@ class BronzeWriter:
         self._spark = spark
         self._topics = topics
         self._path = LakePaths.of(settings).bronze(contract.name)
+        self._reader = RecordReader(contract, settings, spark)
         # The day that all unread records are known to belong to; a hint that saves asking the broker.
         self._current_day: date | None = None
-        self._reader_id = uuid.uuid4().hex
 
-    def plan(self, max_rows: int) -> tuple[Plan | None, int]:
+    def plan(self, max_rows: int, behind: Plan | None = None) -> tuple[Plan | None, int]:
         """The next micro-batch, or None when nothing waits; with it the offsets that wait in all.
+
+        Args:
+            max_rows: Offsets that it has at most.
+            behind: The micro-batch that it follows; by default the last committed one.
 
         Raises:
             Stop: one of the typed refusals of `planner.resume_points`.
         """
-        known = last_plan(self._path)
-        last = known[0] if known else None
+        last = behind
+        if last is None and (known := last_plan(self._path)):
+            last = known[0]
         before = today()
         state = self._topics.state(self._contract.topic.name)
         if today() != before:
-            return self.plan(max_rows)
+            return self.plan(max_rows, behind)
         start = resume_points(self._contract.name, last, state)
         waiting = sum(state.end[p] - start[p] for p in start)
         if waiting == 0:
@@ -116,39 +153,50 @@ class BronzeWriter:
         return within_rate(start, end, {p: (now - moment).total_seconds() for p, moment in oldest.items()}, rate)
 
     def append(self, plan: Plan, waiting: int = 0) -> BatchReport:
-        """Write one plan and make sure that it is the one that was committed.
+        """Write one plan. Raises as `staged`, `lost_records_named` and `commit`."""
+        with self.lost_records_named(plan), self.staged(plan, waiting) as batch:
+            return self.commit(batch)
+
+    @contextmanager
+    def staged(self, plan: Plan, waiting: int = 0) -> Iterator[StagedBatch]:
+        """The plan's records in files, within the block; no reader of the table knows of them.
 
         Raises:
-            BatchConflictError: another writer committed this batch number first; nothing was written, plan again.
-            ResumePointGoneError, TopicRecreatedError: the records went between plan and read; nothing was written.
-            SparkUnreachableError: Spark went away; the batch may or may not be committed, the next plan will tell.
+            SparkUnreachableError: Spark went away.
+            PySparkException: with planned records that are not there any more, see `lost_records_named`.
         """
         began = time.monotonic()
-        with self._lost_records_named(plan), spark_errors():
-            rows = self.read(plan) if plan.gap is None else self._nothing()
-            expect_rows(self._spark, plan.span)
-            (
-                rows.write.format("delta")
-                .mode("append")
-                .option("txnAppId", plan.app_id)
-                .option("txnVersion", str(plan.batch))
-                .option("userMetadata", plan.to_json())
-                .save(self._path)
-            )
+        with staging_folder(self._path) as folder:
+            if plan.ranges:
+                rows = self._reader.read(plan).drop("arrival_date")
+                with spark_errors():
+                    expect_rows(self._spark, plan.span)
+                    rows.write.options(**_FILES).parquet(str(folder / f"arrival_date={plan.day}"))
+            yield StagedBatch(plan, waiting, folder, began)
+
+    def commit(self, batch: StagedBatch) -> BatchReport:
+        """Put a staged batch into the table, right behind its predecessor.
+
+        Raises:
+            BatchConflictError: another writer took this batch number; nothing was written, plan again.
+            DiskFullError: as it says; likewise.
+        """
+        plan = batch.plan
+        crash_point("before_bronze_commit")
+        commit = commit_plan(plan, batch.folder, self._settings)
         crash_point("after_bronze_commit")
-        commit = self._read_back(plan)
         settle(self._path, commit, self._settings)
         return BatchReport(
             layer="bronze",
             stream=plan.stream,
             batch=plan.batch,
-            rows=int(commit.metrics.get("numOutputRows", plan.span)),
+            rows=int(commit.metrics["numOutputRows"]),
             day=plan.day,
-            seconds=time.monotonic() - began,
+            seconds=time.monotonic() - batch.began,
             delta_version=commit.version,
             committed_at=commit.committed_at.timestamp(),
             offsets=plan.ranges,
-            lag_rows=max(0, waiting - plan.span),
+            lag_rows=max(0, batch.waiting - plan.span),
             latency_seconds=oldest_age(commit) or 0.0,
         )
 
@@ -166,42 +214,14 @@ class BronzeWriter:
         # Timestamps that run backwards (a producer's clock, a broker's jump) must not hide records for ever.
         return day, end if any(end.get(p, 0) > start[p] for p in start) else dict(state.end)
 
-    def read(self, plan: Plan) -> "DataFrame":
-        """The records of a plan as rows of bronze; lazy."""
-        from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
-
-        topic = self._contract.topic.name
-        ranges = plan.ranges
-        records = (
-            self._spark.read.format("kafka")
-            .options(**spark_options(self._settings), **_FETCH)
-            .option("kafka.group.id", self._reader_group(plan))
-            .option("assign", json.dumps({topic: sorted(ranges)}))
-            .option("startingOffsets", json.dumps({topic: {str(p): r[0] for p, r in ranges.items()}}))
-            .option("endingOffsets", json.dumps({topic: {str(p): r[1] for p, r in ranges.items()}}))
-            .load()
-        )
-        rows = records.select(
-            F.lit(plan.topic_id).alias("topic_id"),
-            "partition",
-            "offset",
-            "timestamp",
-            F.col("timestampType").alias("timestamp_type"),
-            "key",
-            "value",
-            "headers",
-            _constant(F.lit(plan.batch).cast("bigint")).alias("batch"),
-            # Not F.lit(datetime): it asks the thread's first session about time zones, which may be gone.
-            _constant(F.timestamp_micros(F.lit(time.time_ns() // 1_000))).alias("_ingested_at"),
-            F.lit(f"kafka://{topic}").alias("_source_file"),
-            F.lit(plan.day).alias("arrival_date"),
-        )
-        files = -(-plan.span // _ROWS_PER_FILE)
-        return rows.coalesce(files) if files < len(ranges) else rows
-
     @contextmanager
-    def _lost_records_named(self, plan: Plan) -> Iterator[None]:
-        """When Spark misses records that were planned, ask the broker again: its answer is the typed stop."""
+    def lost_records_named(self, plan: Plan) -> Iterator[None]:
+        """When Spark misses records that were planned, ask the broker again: its answer is the typed stop.
+
+        Raises:
+            BatchConflictError: they went between plan and read; plan again.
+            ResumePointGoneError, TopicRecreatedError: they went for good.
+        """
         from pyspark.errors import PySparkException
 
         try:
@@ -216,24 +236,3 @@ class BronzeWriter:
                 why="Nothing of it was read before, or the broker has them again.",
                 fix="Nothing: it plans again from what the broker has.",
             ) from error
-
-    def _nothing(self) -> "DataFrame":
-        return self._spark.read.format("delta").load(self._path).limit(0)
-
-    def _reader_group(self, plan: Plan) -> str:
-        """Name under which Spark's executors keep their consumers from one micro-batch to the next.
-
-        Not a consumer group that commits offsets. It is this writer's alone and the topic generation's alone: what was
-        fetched ahead from a topic that was deleted since can never be taken for records of its successor.
-        """
-        return f"lakehouse-reader-{plan.stream}-{plan.topic_id}-{self._reader_id}"
-
-    def _read_back(self, plan: Plan) -> Commit:
-        known = last_plan(self._path)
-        if known is None or known[0].batch != plan.batch or known[0].writer != plan.writer:
-            raise BatchConflictError(
-                f"Batch {plan.batch} of stream {plan.stream} was committed by another writer.",
-                why="Two drains ran at once, or this one was asleep for a while.",
-                fix="Nothing: it plans again from what is committed.",
-            )
-        return known[1]

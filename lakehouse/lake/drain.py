@@ -22,8 +22,10 @@ from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.in_flight import InFlight
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.damage import require_sound
 from lakehouse.lake.rebuild.reread import read_rows_anew
 from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
@@ -137,27 +139,48 @@ class _Drain:
         )
 
     def _bronze_loop(self, writer: BronzeWriter, deadline: float, idle_seconds: float, day: date | None) -> StopReason:
+        """Begin and commit micro-batches; what was begun when a reason to end came is committed first."""
         idle_since = time.monotonic()
-        while time.monotonic() < deadline:
-            plan, waiting = writer.plan(self._settings.max_batch_rows)
-            if plan is None:
-                self._deliver()
-                if time.monotonic() - idle_since >= idle_seconds:
-                    return "idle"
-                time.sleep(_POLL_SECONDS)
-                continue
-            if day is not None and plan.day > day:
-                return "midnight"
-            crash_point("after_plan")
-            try:
-                self._outbox.put(writer.append(plan, waiting))
-            except BatchConflictError:
-                continue
+        reason: StopReason | None = None
+        with InFlight(writer) as batches:
+            while True:
+                if time.monotonic() >= deadline:
+                    reason = reason or "budget"
+                if reason is None and batches.has_room:
+                    plan, waiting = self._plan(writer, batches)
+                    if plan is not None and day is not None and plan.day > day:
+                        reason = "midnight"
+                    elif plan is not None:
+                        crash_point("after_plan")
+                        batches.begin(plan, waiting)
+                        continue
+                if batches:
+                    self._commit(batches)
+                    idle_since = time.monotonic()
+                elif reason is not None:
+                    return reason
+                else:
+                    self._deliver()
+                    if time.monotonic() - idle_since >= idle_seconds:
+                        return "idle"
+                    time.sleep(_POLL_SECONDS)
+
+    def _plan(self, writer: BronzeWriter, batches: InFlight) -> tuple[Plan | None, int]:
+        try:
+            return writer.plan(self._settings.max_batch_rows, batches.newest)
+        except LakehouseError:
+            # What was begun is committed first. If it is no passing trouble, it is met again behind that.
+            if batches:
+                return None, 0
+            raise
+
+    def _commit(self, batches: InFlight) -> None:
+        # Whoever came second plans again.
+        with suppress(BatchConflictError):
+            self._outbox.put(batches.commit())
             crash_point("between_bronze_and_silver")
             self._bronze_committed.set()
             self._deliver()
-            idle_since = time.monotonic()
-        return "budget"
 
     def _silver_loop(self) -> None:
         """Merge whatever bronze has, until bronze ended and nothing is left. A failure is kept for the caller."""

@@ -83,6 +83,10 @@ class LakePaths:
         """A table of gold as Parquet files, one folder per event date: `gold/<table>/event_date=<date>/…`."""
         return Path(self.root) / "gold" / table
 
+    def staging(self, table: str) -> Path:
+        """Files of a bulk load on their way to a warehouse, a folder per load: `staging/<table>/<load>/…`."""
+        return Path(self.root) / "staging" / table
+
     @property
     def beside(self) -> "LakePaths":
         """The same lake with the tables that a replay fills."""

@@ -3,7 +3,6 @@
 Here: the shape and its JSON. Not here: making plans (`lake.planner`), finding them in the log (`lake.ledger`).
 """
 
-import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -95,22 +94,20 @@ class Plan:
             return {}
         return {p: [self.start[p], self.end[p]] for p in sorted(self.end) if self.end[p] > self.start[p]}
 
-    def to_json(self) -> str:
-        """The text that goes into the commit as userMetadata."""
-        return json.dumps(
-            {
-                "kind": "bronze",
-                "stream": self.stream,
-                "topic_id": self.topic_id,
-                "batch": self.batch,
-                "start": self.start,
-                "end": self.end,
-                "day": self.day.isoformat(),
-                "writer": self.writer,
-                "generations": list(self.generations),
-                **({"gap": self.gap.to_dict()} if self.gap else {}),
-            }
-        )
+    def to_metadata(self) -> dict[str, Any]:
+        """What the commit says of itself."""
+        return {
+            "kind": "bronze",
+            "stream": self.stream,
+            "topic_id": self.topic_id,
+            "batch": self.batch,
+            "start": self.start,
+            "end": self.end,
+            "day": self.day.isoformat(),
+            "writer": self.writer,
+            "generations": list(self.generations),
+            **({"gap": self.gap.to_dict()} if self.gap else {}),
+        }
 
     @classmethod
     def from_metadata(cls, data: dict[str, Any]) -> "Plan":

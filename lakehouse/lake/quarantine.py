@@ -12,9 +12,9 @@ from lakehouse.engine.storage import storage_errors
 from lakehouse.kafka.dead_letters import Postman, Rejected
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import commit_at, current_version, last_commit_of
-from lakehouse.lake.merge.actions import add_of, rows_of
-from lakehouse.lake.merge.commit import Operation, commit, moved
-from lakehouse.lake.merge.staged import REJECTED, Staged, partition_of, staging
+from lakehouse.lake.log.append import append
+from lakehouse.lake.log.staging import staging_folder
+from lakehouse.lake.merge.staged import REJECTED, Staged
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
@@ -64,22 +64,16 @@ def send_rejects(staged: Staged, postman: Postman) -> None:
 @storage_errors()
 def _append(staged: Staged, table: Path, version: int, covered: int, metadata: dict[str, object]) -> int:
     """Add the rejects of batches after `covered` to the table as one commit, the one after `version`."""
-    with staging(staged.contract, str(table)) as own:
-        own.folder.mkdir()
+    with staging_folder(str(table)) as folder:
+        folder.mkdir()
         with lasting_delta_connection() as connection:
             connection.execute(
                 f"copy (select unnest(_reject) from {_rejects(staged)} where _reject.batch > {covered}) "  # noqa: S608 - our own files, quoted
-                f"to {literal(str(own.folder))} (format parquet, compression zstd, partition_by (arrival_date), "
+                f"to {literal(str(folder))} (format parquet, compression zstd, partition_by (arrival_date), "
                 "overwrite_or_ignore true)"
             )
-        adds = []
-        for file in sorted(own.folder.rglob("*.parquet")):
-            partition = partition_of(file, own.folder)
-            adds.append(add_of(table, moved(file, own.folder, table), partition, _STATS))
-        rows = sum(map(rows_of, adds))
-        operation = Operation("WRITE", metadata, {"numOutputRows": rows}, is_blind_append=True)
         transaction = (f"quarantine/{staged.contract.name}", int(str(metadata["number"])))
-        return commit(table, version, operation, [{"add": add} for add in adds], transaction=transaction)
+        return append(table, folder, version, metadata, transaction=transaction, stats=_STATS)
 
 
 def _letters(staged: Staged) -> Iterator[Rejected]:

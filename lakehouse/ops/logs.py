@@ -52,12 +52,24 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         "stream": tags.get(_STREAM_TAG),
         "partition": tags.get(_PARTITION_TAG),
         "event_type": getattr(event, "event_type_value", None),
+        "cause": _cause(getattr(event, "event_specific_data", None)),
     }
     key = getattr(event, "asset_key", None)
     if key is not None:
         found["asset"] = "/".join(key.path)
         found["partition"] = getattr(event, "partition", None) or found["partition"]
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _cause(failure: Any) -> str | None:
+    """Why a step failed, in one line: what the step said itself, or the error that Dagster has wrapped."""
+    own: Any = getattr(failure, "user_failure_data", None)
+    if own is not None and own.description:
+        return str(own.description)
+    error: Any = getattr(failure, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return None if error is None else str(error.message).strip().partition("\n")[0]
 
 
 def _formatter() -> logging.Formatter:

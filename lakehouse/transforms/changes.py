@@ -27,6 +27,7 @@ _CARRIED = (
     "_batch",
     "_ingested_at",
     "_retry_count",
+    "_unread",
 )
 _TIMES = (("ts_us", "micros"), ("ts_ms", "millis"))
 
@@ -35,7 +36,8 @@ def unpacked(raw: "DataFrame", contract: StreamContract) -> "DataFrame":
     """Raw records with their row image as JSON in `_text`, the key's JSON in `_key_text`, and what silver adds.
 
     Args:
-        raw: As `transforms.events` reads bronze: `_text` is the whole value, `headers` are the record's.
+        raw: As `transforms.events` reads bronze: `_text` is the whole value, `_unread` why there is none,
+            `_record_key` the key as text; `headers` are the record's.
         contract: A stream of mode cdc.
 
     Returns:
@@ -143,7 +145,8 @@ def _refused(contract: StreamContract) -> str:
     applies = {"reject": "false", "ignore": "true", "apply": "coalesce(array_min(_position) >= 0, true)"}
     truncated = f"WHEN _op = 't' AND NOT {applies[contract.change.truncate]} THEN '{TRUNCATED}' "
     return (
-        f"CASE WHEN value IS NULL THEN '' WHEN NOT is_valid_utf8(_whole) THEN '{NOT_UTF8}' "
+        "CASE WHEN value IS NULL THEN '' WHEN _unread != '' THEN _unread "
+        f"WHEN NOT is_valid_utf8(_whole) THEN '{NOT_UTF8}' "
         f"WHEN _outer_keys IS NULL THEN '{MALFORMED}' "
         f"{truncated}WHEN _op IS NULL OR _op NOT IN ('c', 'u', 'r', 'd', 't') THEN '{UNKNOWN_OP}' "
         f"WHEN _op IN ('c', 'u', 'r') AND json_object_keys(_text) IS NULL THEN '{NO_ROW_IMAGE}' ELSE '' END"
@@ -152,7 +155,7 @@ def _refused(contract: StreamContract) -> str:
 
 def _key_text(contract: StreamContract) -> str:
     """The record's key as a JSON object of the key fields: as it is, out of a schema envelope, or a bare value."""
-    text = "cast(key AS string)"
+    text = "_record_key"
     payload = f"CASE WHEN get_json_object({text}, '$.schema') IS NOT NULL THEN get_json_object({text}, '$.payload') END"
     whole = f"coalesce({payload}, {text})"
     if len(contract.key) > 1:

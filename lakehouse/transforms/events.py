@@ -25,7 +25,7 @@ from lakehouse.quality.rules import (
     truncate_conditions,
     warning_conditions,
 )
-from lakehouse.transforms.avro import problem_of, text_of
+from lakehouse.transforms.avro import is_framed, problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
 from lakehouse.transforms.fields import field_expression, from_json, key_expression, raw_texts, rescued, spark_type
@@ -93,7 +93,17 @@ def valid_rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     """The judged rows that silver is made of, in its shape."""
     # A truncate that the contract ignores is no reject, and there is no row in it.
     passes = "_broken = '' AND _op != 't'" if contract.ignores_truncates else "_broken = ''"
-    return judged.where(passes).select(*silver_columns(contract))
+    return where_judged(judged, passes, silver_columns(contract))
+
+
+def where_judged(judged: "DataFrame", condition: str, columns: Iterable[str] = ()) -> "DataFrame":
+    """The judged rows for which a condition (SQL) holds: these columns of them, or all.
+
+    `where` would be pushed down through every step before it, and each parse written out anew wherever the condition
+    needs it: thousands of times for a change record. Nothing is pushed through a generator.
+    """
+    wanted = ", ".join(f"`{name}`" for name in columns) or "*"
+    return judged.selectExpr(f"inline(CASE WHEN {condition} THEN array(struct({wanted})) END)")
 
 
 def current_rows(silver: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -108,14 +118,15 @@ def _change_columns(contract: StreamContract) -> list[str]:
 def _read(
     bronze: "DataFrame", generations: tuple[str, ...], contract: StreamContract, writers: Mapping[int, str]
 ) -> "DataFrame":
-    """Provenance and the value as text; `_unread` says why there is none."""
+    """Provenance, the value as text, of which `_unread` says why there is none, and the record's key as text."""
     is_avro = contract.topic.format == "avro"
     generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
     numbered = f"CASE topic_id {generation} END" if generations else "NULL"
     return bronze.selectExpr(
         "key",
         "value",
-        f"{text_of(writers) if is_avro else 'cast(value AS string)'} AS _text",
+        f"{text_of(writers, keep_nulls=contract.is_cdc) if is_avro else 'cast(value AS string)'} AS _text",
+        f"{_key_of_change(writers) if is_avro and contract.is_cdc else 'cast(key AS string)'} AS _record_key",
         "timestamp AS _broker_time",
         "arrival_date",
         "topic_id AS _topic_id",
@@ -127,6 +138,11 @@ def _read(
         "headers",
         f"{_RETRY_COUNT} AS _retry_count",
     ).selectExpr("*", f"{problem_of(writers) if is_avro else _EMPTY} AS _unread")
+
+
+def _key_of_change(writers: Mapping[int, str]) -> str:
+    """SQL: a key has a converter of its own, which need not write Avro. A text never begins with a zero byte."""
+    return f"CASE WHEN {is_framed('key')} THEN {text_of(writers, 'key', keep_nulls=True)} ELSE cast(key AS string) END"
 
 
 def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":

@@ -1,8 +1,9 @@
 """Sessions: a user's events with less than a given pause between one and the next.
 
 Here: pure functions that find sessions and continue open ones. Not here: lateness, when a session is closed, where
-results are kept (`lake.speed`). Spark's `session_window` finds the same sessions in one go, but cannot go on from an
-earlier result outside of Structured Streaming; PySpark has no `flatMapGroupsWithState`.
+results are kept (`lake.speed`). Spark's `session_window` finds the same sessions in one go (a pause of exactly the gap
+it still joins), but cannot go on from an earlier result outside of Structured Streaming; PySpark has no
+`flatMapGroupsWithState`.
 """
 
 from collections.abc import Sequence

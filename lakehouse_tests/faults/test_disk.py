@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import DiskFullError, SetupError
+from lakehouse.lake import bronze as bronze_batches
+from lakehouse.lake.bronze import commit_plan
 from lakehouse.lake.gold import builds, dbt_run
 from lakehouse.lake.guards.locks import LockBusyError, exclusive, silver_lock
-from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.ledger import Commit, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.conftest import SmallDisk
@@ -22,7 +25,7 @@ from lakehouse_tests.streams import sales_on, send
 @pytest.mark.kafka
 @pytest.mark.spark
 def test_a_full_disk_and_a_read_only_one_stop_the_drain_and_leave_the_lake_whole(
-    settings: Settings, topic_name: Topic, disk: SmallDisk
+    settings: Settings, topic_name: Topic, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = sales_on(settings, topic_name("full"))
     own = settings.model_copy(update={"root": str(disk.folder / "lake")})
@@ -47,16 +50,22 @@ def test_a_full_disk_and_a_read_only_one_stop_the_drain_and_leave_the_lake_whole
     assert is_readable()
     disk.free()
 
-    # The data file and its checksum fit, the log's new entry does not.
+    # The data file fits, the log's new entry does not.
+    def without_room(plan: Plan, folder: Path | None, where: Settings) -> Commit:
+        disk.leave(0)
+        return commit_plan(plan, folder, where)
+
     files = data_files(bronze)
-    disk.leave_files(2)
-    with pytest.raises(DiskFullError, match="_delta_log"):
-        drain_once(contract, own)
+    with monkeypatch.context() as patch:
+        patch.setattr(bronze_batches, "commit_plan", without_room)
+        with pytest.raises(DiskFullError, match="No space left on device"):
+            drain_once(contract, own)
     assert len(data_files(bronze) - files) == 1
     assert position() == (0, 0)
+    disk.free()
 
-    # Bronze can be committed, silver cannot, nor can the facts about it.
-    disk.leave_files(4)
+    # Bronze can be committed; silver's files, in more folders, have no room, nor have the facts about it.
+    disk.leave_files(9)
     with pytest.raises(DiskFullError):
         drain_once(contract, own)
     assert position() == (1, 0)

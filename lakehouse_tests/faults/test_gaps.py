@@ -1,7 +1,5 @@
 """Records that the broker no longer has: a typed stop that names them, one command that records the loss, then on."""
 
-import json
-
 import pytest
 
 from lakehouse.contracts.model import StreamContract
@@ -118,4 +116,4 @@ def test_a_topic_made_anew_goes_on_as_a_second_generation(settings: Settings, to
     assert report.findings == []
     proof = report.proofs[0]
     assert (proof.bronze, proof.waiting, proof.gaps) == (50, 0, 0)
-    assert json.loads(accepted.to_json())["gap"]["why"] == "moved to another broker"
+    assert accepted.to_metadata()["gap"]["why"] == "moved to another broker"

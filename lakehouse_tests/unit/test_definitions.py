@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
+from lakehouse.components.pipeline_assets import DESCRIPTIONS
 from lakehouse.contracts.load import load_streams
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.errors import SetupError
@@ -92,10 +94,57 @@ def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(d
     assert off == catching_up | waiting
 
 
+def test_every_schedule_is_in_utc_and_belongs_to_a_job(definitions: dg.Definitions) -> None:
+    schedules = definitions.get_repository_def().schedule_defs
+    assert {schedule.execution_timezone for schedule in schedules} == {"UTC"}, "an hour lost or doubled twice a year"
+    crons = {schedule.job_name: schedule.cron_schedule for schedule in schedules}
+    assert {
+        job: crons[job] for job in ("data_quality", "monitoring_job", "export_daily_figures", "build_daily_agg")
+    } == {
+        "data_quality": "0 * * * *",
+        "monitoring_job": "*/5 * * * *",
+        "export_daily_figures": "30 6 * * *",
+        "build_daily_agg": "0 2 * * *",
+    }
+    scheduled = {name for name, pipeline in load_pipelines().items() if pipeline.schedule}
+    assert scheduled <= set(crons)
+
+
 def test_every_table_has_an_owner_a_description_and_kinds(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         missing = [name for name in ("owners", "description", "kinds") if not getattr(spec, name)]
         assert not missing, f"{spec.key.to_user_string()} has no {missing}"
+        general = [text for text in DESCRIPTIONS.values() if (spec.description or "").startswith(text)]
+        assert not general, f"{spec.key.to_user_string()} says of itself only: {general[0]}"
+
+
+def test_the_groups_of_the_graph_follow_each_other_and_none_is_its_own_source(definitions: dg.Definitions) -> None:
+    group_of = {spec.key: spec.group_name for spec in definitions.resolve_all_asset_specs()}
+    before: dict[str, set[str]] = {str(group): set() for group in group_of.values()}
+    for spec in definitions.resolve_all_asset_specs():
+        before[str(spec.group_name)] |= {str(group_of[dep.asset_key]) for dep in spec.deps} - {str(spec.group_name)}
+    # Raises when a group comes back to itself: then no picture of the groups reads from left to right.
+    order = list(TopologicalSorter(before).static_order())
+    path = ["sources", "bronze", "silver", "gold_staging", "gold", "serving"]
+    assert [group for group in order if group in path] == path
+    assert before["dead_letters"] == {"bronze"}
+
+
+def test_lineage_begins_outside_also_where_a_pipeline_fills_the_topic(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    outside = {
+        dg.AssetKey(["upstream", stream, source.name])
+        for stream, contract in load_streams().items()
+        for source in contract.upstream
+    }
+    assert outside <= {spec.key for spec in definitions.resolve_all_asset_specs()}
+    assert [key for key in graph.get_all_asset_keys() if key.path[0] == "upstream" and key not in outside] == []
+    assert [key for key in outside if not graph.get(key).child_keys] == []
+    topic, step = dg.AssetKey(["kafka", "covid-updates"]), ["batch", "covid_etl"]
+    assert graph.get(topic).parent_keys == {dg.AssetKey([*step, "covid_updates"])}
+    assert {key for key in outside if key.path[1] == "covid_updates"} == graph.get(
+        dg.AssetKey([*step, "places"])
+    ).parent_keys
 
 
 def test_resources_can_be_replaced() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from lakehouse.engine.spark import connect
 from lakehouse.lake.batch.run import StepContext
-from lakehouse.lake.guards.locks import exclusive, silver_lock
-from lakehouse.lake.maintenance.compaction import Guard, compact
+from lakehouse.lake.guards.locks import Guard, exclusive, silver_lock
+from lakehouse.lake.maintenance.compaction import compact
 from lakehouse.lake.maintenance.compaction_plan import crowded_days
 from lakehouse.lake.maintenance.table_files import data_files
 from lakehouse.lake.paths import LakePaths, table_exists

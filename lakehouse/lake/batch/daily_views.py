@@ -20,7 +20,7 @@ from lakehouse.lake.gold.build_plan import date_fingerprints, latest_version
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.identity import require_lake
-from lakehouse.lake.guards.locks import exclusive
+from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.ledger import last_commit_of
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.tables import create_table
@@ -79,7 +79,7 @@ class DailyAggReport:
 
 def batch_lock(settings: Settings) -> Path:
     """The lock of whoever writes the batch view."""
-    return settings.home / "locks" / f"batch-{VIEW}"
+    return lake_lock(settings, f"batch-{VIEW}")
 
 
 def is_settled(day: date, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from lakehouse.contracts.window import Window
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
 from lakehouse.lake.guards.conflicts import again_after_conflict
-from lakehouse.lake.guards.locks import exclusive
+from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.paths import table_exists
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
@@ -113,7 +113,7 @@ def _create(rows: "DataFrame", path: str, partitioned: str, settings: Settings) 
 
 
 def _lock(path: str, settings: Settings) -> Path:
-    return settings.home / "locks" / f"batch-{path.replace('/', '-')[-120:]}"
+    return lake_lock(settings, f"batch-{path.replace('/', '-')[-120:]}")
 
 
 def _make(rows: "DataFrame", path: str, partitioned: str) -> None:

@@ -6,12 +6,17 @@ They are a convenience and a second line: what makes batches exactly-once are th
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import LakehouseError
+from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
+
+Guard = Callable[[], AbstractContextManager[None]]
+"""What holds a lock for the time of one statement."""
 
 
 class LockBusyError(LakehouseError):
@@ -35,10 +40,13 @@ def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
 
     Raises:
         LockBusyError: it was not free within `wait_seconds`.
+        DiskFullError, SetupError: there is no place for it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_seconds
-    with path.open("a+", encoding="utf-8") as file:
+    with storage_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+", encoding="utf-8")
+    with opened as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,11 +63,21 @@ def exclusive(path: Path, wait_seconds: float) -> Iterator[None]:
         yield
 
 
+def lake_lock(settings: Settings, name: str) -> Path:
+    """A lock of the lake's own: whoever works on it from this machine sees it, with whatever state folder."""
+    return Path(LakePaths.of(settings).root) / "locks" / name
+
+
+def bronze_lock(settings: Settings, stream: str) -> Path:
+    """The lock of whoever commits to a stream's bronze: micro-batches, and Spark when it rewrites files."""
+    return lake_lock(settings, f"bronze-{stream}")
+
+
 def silver_lock(settings: Settings, stream: str) -> Path:
     """The lock of whoever writes a stream's silver: a merge must not fall between a backfill's read and its commit."""
-    return settings.home / "locks" / f"silver-{stream}"
+    return lake_lock(settings, f"silver-{stream}")
 
 
 def speed_lock(settings: Settings) -> Path:
     """The lock of whoever writes the speed tables."""
-    return settings.home / "locks" / "speed"
+    return lake_lock(settings, "speed")

@@ -7,14 +7,14 @@ Here: the rewriting. Not here: which days are worth it (`lake.maintenance.compac
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.guards.conflicts import again_after_conflict
-from lakehouse.lake.guards.locks import LockBusyError
+from lakehouse.lake.guards.locks import Guard, LockBusyError
 from lakehouse.lake.maintenance.compaction_plan import SMALL_BYTES, crowded_days, file_bytes, statements
 from lakehouse.lake.maintenance.table_files import DataFile
 from lakehouse.quality.rules import date_list
@@ -28,7 +28,6 @@ _CONF = {
     # One rewrite at a time: Spark's default of 15 would leave no core for the drains beside it.
     "spark.databricks.delta.optimize.maxThreads": "1",
 }
-Guard = Callable[[], AbstractContextManager[None]]
 
 
 class Rewritten(NamedTuple):

@@ -18,7 +18,7 @@ from lakehouse.lake.batch import daily_views
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.guards.identity import require_lake
-from lakehouse.lake.guards.locks import LockBusyError, exclusive, silver_lock, speed_lock
+from lakehouse.lake.guards.locks import Guard, LockBusyError, bronze_lock, exclusive, silver_lock, speed_lock
 from lakehouse.lake.maintenance import compaction
 from lakehouse.lake.maintenance.compaction_plan import crowded_days, hollow_days
 from lakehouse.lake.maintenance.needed import gold_version, last_version, needed_version
@@ -81,7 +81,7 @@ class _Table(NamedTuple):
     layer: str
     path: str
     column: str = ""
-    guard: compaction.Guard = nullcontext
+    guard: Guard = nullcontext
     pinned: int | None = None
     needed_kind: str = ""
 
@@ -135,9 +135,10 @@ def maintain_stream(
 
     try:
         for layer, (path, column) in present.items():
-            # A step that lost its race would be judged again, and its own commits rely on the lock: let it wait. Bronze
-            # is only appended to, and an append never meets a rewrite.
-            guard = nullcontext if layer == "bronze" else _guard(silver_lock(settings, contract.name))
+            # What commits of our own go into Spark may only rewrite while nobody makes one: it looks and renames in
+            # two steps. And a step that lost its race would be judged again.
+            lock = bronze_lock if layer == "bronze" else silver_lock
+            guard = _guard(lock(settings, contract.name))
             pinned = gold_version(settings, layer, contract.name)
             table = _Table(contract.name, layer, path, column, guard, pinned)
             work(table, partial(needed_version, layer, paths, contract.name, pinned))
@@ -236,7 +237,7 @@ def _maintain(spark: "SparkSession", table: _Table, settings: Settings, *, dry_r
             # Compaction leaves deleted rows behind by itself; only what it did not touch is left to purge.
             purged = compaction.purge(spark, path, column, hollow_days(after), guard)
         after = data_files(path) if purged.done else after
-    removed = vacuum(spark, path, settings.vacuum_hours, pinned=table.pinned, dry_run=dry_run)
+    removed = vacuum(spark, path, settings.vacuum_hours, guard=guard, pinned=table.pinned, dry_run=dry_run)
     return _report(table, files, after, compacted, purged, removed, began)
 
 
@@ -264,7 +265,7 @@ def _report(
     )
 
 
-def _guard(lock: Path) -> compaction.Guard:
+def _guard(lock: Path) -> Guard:
     @contextmanager
     def hold() -> Iterator[None]:
         with exclusive(lock, _LOCK_SECONDS):

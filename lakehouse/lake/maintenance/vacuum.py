@@ -7,6 +7,7 @@ a reader may still use it. Here: the deleting, and what gold and the ledger hold
 
 import os
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ from urllib.parse import unquote
 from lakehouse.engine.spark import expect_rows, spark_errors
 from lakehouse.errors import UsageError
 from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.locks import Guard, LockBusyError
 from lakehouse.lake.ledger import current_version, read_commit
 
 if TYPE_CHECKING:
@@ -49,7 +51,13 @@ def require_retention(hours: int) -> None:
 
 
 def vacuum(
-    spark: "SparkSession", path: str, hours: int, *, pinned: int | None = None, dry_run: bool = False
+    spark: "SparkSession",
+    path: str,
+    hours: int,
+    *,
+    guard: Guard = nullcontext,
+    pinned: int | None = None,
+    dry_run: bool = False,
 ) -> Removed:
     """Delete the files that no version of the last `hours` hours needs.
 
@@ -57,6 +65,7 @@ def vacuum(
         spark: A session.
         path: The table.
         hours: Retention, at least 168.
+        guard: Held while the table's properties are changed.
         pinned: A version that must stay readable however old it is.
         dry_run: Only count, up to Delta's limit of 1,000 files.
 
@@ -76,7 +85,10 @@ def vacuum(
                 for row in spark.sql(f"VACUUM delta.`{path}` DRY RUN").collect()
             ]
             return Removed(len(listed), sum(file.stat().st_size for file in listed if file.is_file()))
-        _set_retention(spark, path, hours)
+        try:
+            _set_retention(spark, path, hours, guard)
+        except LockBusyError as busy:
+            return Removed(held_back=f"process {busy.holder} writes the table; the next run does it")
         before = _files_on_disk(path)
         expect_rows(spark, len(before))
         spark.sql(f"VACUUM delta.`{path}`").collect()
@@ -145,12 +157,12 @@ def _held_back(path: str, pinned: int | None, hours: int) -> str:
 
 
 @again_after_conflict
-def _set_retention(spark: "SparkSession", path: str, hours: int) -> None:
+def _set_retention(spark: "SparkSession", path: str, hours: int, guard: Guard) -> None:
     """Write the retention into the table, where VACUUM and time travel take it from; it stays as it is when equal."""
     properties = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").collect()[0]["properties"]
     wanted = f"interval {hours} hours"
     if properties.get(_PROPERTY, f"interval {LEAST_HOURS} hours") != wanted:
-        with spark_errors():
+        with guard(), spark_errors():
             spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{_PROPERTY}' = '{wanted}')").collect()
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.ledger import current_version
-from lakehouse.lake.merge.actions import Add, active_adds, add_of, hidden, removed, rows_of
-from lakehouse.lake.merge.commit import Operation, commit, moved
+from lakehouse.lake.log.actions import Add, active_adds, add_of, hidden, removed, rows_of
+from lakehouse.lake.log.commit import Operation, commit, moved
 from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.truncated import taken_by_truncate

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from lakehouse.engine.duck import lasting_delta_connection, literal
-from lakehouse.lake.merge.actions import Add
+from lakehouse.lake.log.actions import Add
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.vectors import read_vector
 from lakehouse.lake.schema.tables import silver_types

@@ -2,24 +2,20 @@
 
 Here: writing them, what they hold. Not here: which of them win (`rivals`), the commit (`adopt`).
 
-The folder lies inside the table's, on the same disk, under a name that readers of Delta tables pass over. A file of
-valid rows has columns more than the table, all of them null or a constant; readers take what the table's schema names.
+A file of valid rows has columns more than the table, all of them null or a constant; readers take what the table's
+schema names.
 """
 
-import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
-from uuid import uuid4
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.engine.spark import spark_errors
-from lakehouse.engine.storage import storage_errors
+from lakehouse.lake.log.staging import partition_of, staging_folder
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import VERDICTS
 from lakehouse.transforms.rejects import quarantine_row
@@ -27,11 +23,8 @@ from lakehouse.transforms.rejects import quarantine_row
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_FOLDER = "_staged"
 FATE = "_fate"
 VALID, REJECTED, IGNORED = "valid", "rejected", "ignored"
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-_ABANDONED_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -80,27 +73,11 @@ class Staged:
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
-def partition_of(file: Path, root: Path) -> dict[str, str | None]:
-    """The partition values that the folders between `root` and a file name, as Delta's log writes them."""
-    pairs = (step.partition("=") for step in file.parent.relative_to(root).parts)
-    return {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
-
-
 @contextmanager
 def staging(contract: StreamContract, table: str) -> Iterator[Staged]:
     """A folder for rows of this stream; gone afterwards, with whatever was not adopted."""
-    root = Path(table) / _FOLDER
-    with storage_errors():
-        root.mkdir(exist_ok=True)
-    for left in root.iterdir():
-        # Whoever made it was killed: no step takes a day.
-        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-    folder = root / uuid4().hex
-    try:
+    with staging_folder(table) as folder:
         yield Staged(contract, Path(table), folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:

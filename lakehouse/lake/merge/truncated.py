@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.engine.duck import lasting_delta_connection, literal
-from lakehouse.lake.merge.actions import Add
+from lakehouse.lake.log.actions import Add
 from lakehouse.lake.merge.rivals import Losers, collected, rivals_of
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.transforms.winners import OF_TRUNCATE, truncate_key, winning_order

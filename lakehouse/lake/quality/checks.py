@@ -53,9 +53,8 @@ _NO_CHANGE = {
 
 def _reasons(contract: StreamContract) -> dict[str, str]:
     """Why records of this stream can be unreadable."""
-    if contract.is_cdc:
-        return _NO_CHANGE
-    return _UNREADABLE | _UNREADABLE_AVRO if contract.topic.format == "avro" else _UNREADABLE
+    own = _NO_CHANGE if contract.is_cdc else _UNREADABLE
+    return own | _UNREADABLE_AVRO if contract.topic.format == "avro" else own
 
 
 @dataclass(frozen=True)

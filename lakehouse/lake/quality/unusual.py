@@ -12,7 +12,8 @@ from typing import Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.quality.history import MEDIAN, NULLS, SHARES, SILENCE, VOLUME, collect, figures
+from lakehouse.lake.quality.history import LOOKBACK, MEDIAN, NULLS, SHARES, SILENCE, VOLUME, collect, figures
+from lakehouse.lake.quality.measure import is_live
 from lakehouse.quality.anomalies import Point, Verdict, distance, judge
 from lakehouse.quality.profile import public_fields
 from lakehouse.quality.results import CheckResult, Dimension
@@ -135,6 +136,7 @@ def _result(
     sample = _sample(contract, paths, worst.slot) if unusual and worst and check != FRESHNESS_CHECK else []
     said = [_sentence(found) for found in unusual]
     if unusual:
+        said += [_shown(sample)] if sample else []
         said.append(f"Next: {_command(contract, check)}")
     elif not judged or all(found.verdict.state == "learning" for found in judged):
         said.append("Too little history to say what is usual.")
@@ -171,6 +173,12 @@ def _sentence(found: _Deviation) -> str:
     )
 
 
+def _shown(sample: list[dict[str, Any]]) -> str:
+    """Sample rows as text: whoever reads an alert has no table beside it."""
+    rows = [", ".join(f"{name}={value}" for name, value in row.items() if value != "None") for row in sample]
+    return f"Rows: {' | '.join(rows)}."
+
+
 def _command(contract: StreamContract, check: str) -> str:
     if check == FRESHNESS_CHECK:
         return f"lakehouse lag {contract.name}"
@@ -178,18 +186,25 @@ def _command(contract: StreamContract, check: str) -> str:
 
 
 def _sample(contract: StreamContract, paths: LakePaths, slot: datetime) -> list[dict[str, Any]]:
-    """A few rows from the slot on, public fields only."""
+    """A few rows from the slot on, or the last ones before it when it is silent. Public fields only."""
     from lakehouse.engine.duck import delta_connection
 
     names = ", ".join(f'"{field.name}"' for field in public_fields(contract))
+    moment = f'"{contract.event_time}"'
     with delta_connection() as duck:
-        query = (
-            f"select {names} from delta_scan(?) where event_date = ?::date "  # noqa: S608 - names of the contract
-            f'and "{contract.event_time}" >= ?::timestamptz limit {_SAMPLE_ROWS}'
-        )
-        answer = duck.execute(query, [paths.silver(contract.name), slot.date().isoformat(), slot.isoformat()])
-        columns = [column[0] for column in answer.description or []]
-        return [{name: str(cell) for name, cell in zip(columns, row, strict=True)} for row in answer.fetchall()]
+        for place in (f"event_date = $day::date and {moment} >= $slot::timestamptz", f"{moment} < $slot::timestamptz"):
+            query = (
+                f"select {names} from delta_scan($table) where {is_live(contract)} and {place} "  # noqa: S608 - names of the contract
+                f"and event_date >= $day::date - interval {LOOKBACK.days} day "
+                f"order by {moment} desc limit {_SAMPLE_ROWS}"
+            )
+            values = {"table": paths.silver(contract.name), "day": slot.date().isoformat(), "slot": slot.isoformat()}
+            answer = duck.execute(query, values)
+            columns = [column[0] for column in answer.description or []]
+            found = [{name: str(cell) for name, cell in zip(columns, row, strict=True)} for row in answer.fetchall()]
+            if found:
+                return found
+    return []
 
 
 def _finite(value: float) -> float | None:

@@ -21,6 +21,7 @@ from lakehouse.lake.rebuild.backfill import arrival_window, rebuild_days
 from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
 from lakehouse.quality.rules import date_list, quote
 from lakehouse.settings import Settings
+from lakehouse.transforms.events import where_judged
 from lakehouse.transforms.rejects import as_quarantine
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _quarantine_what_fails_now(
             spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through} AND ({arrived})")
         )
         judged = judge_as_decided(bronze, contract, known[0].generations, paths)
-        broken = judged.where(f"_broken != '' AND {of_days}")
+        broken = where_judged(judged, f"_broken != '' AND {of_days}")
         touched = [row["arrival_date"] for row in broken.select("arrival_date").distinct().collect()]
         if not touched:
             return

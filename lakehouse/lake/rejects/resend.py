@@ -16,7 +16,7 @@ from lakehouse.errors import UsageError
 from lakehouse.kafka.dead_letters import DeadLetter, Postman, read_dead_letters
 from lakehouse.lake.decisions import current_user, discarded
 from lakehouse.lake.events import Fact, write_facts
-from lakehouse.lake.guards.locks import exclusive
+from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rejects.ids import RecordName
 from lakehouse.settings import Settings
@@ -115,7 +115,7 @@ def resend(
         BrokerUnreachableError: some were not acknowledged; call again.
     """
     report = ResendReport(contract.name)
-    with exclusive(settings.home / "locks" / f"dlq-{contract.name}", _LOCK_SECONDS):
+    with exclusive(lake_lock(settings, f"dlq-{contract.name}"), _LOCK_SECONDS):
         letters, _ = letters_of(contract, settings)
         outgoing: list[tuple[DeadLetter, bytes | None]] = []
         for entry in choose(contract, letters, names) if names else letters:

@@ -8,12 +8,12 @@ import uuid
 from datetime import UTC, datetime
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect
-from lakehouse.kafka.offsets import TopicReader, read_topic_state
-from lakehouse.lake.bronze import BronzeWriter
+from lakehouse.kafka.offsets import read_topic_state
+from lakehouse.lake.bronze import commit_plan
 from lakehouse.lake.decisions import current_user
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.paths import LakePaths
@@ -46,19 +46,14 @@ def find_gap(contract: StreamContract, settings: Settings, *, why: str = "") -> 
 def accept_gap(contract: StreamContract, settings: Settings, why: str) -> Plan | None:
     """Record the stream's gap with who, when and why; None, and nothing written, when there is none.
 
-    Raises as `find_gap`, and:
-        SparkUnreachableError: the record may or may not be there; the same command tells.
+    Raises as `find_gap`.
     """
     require_lake(settings)
     plan = find_gap(contract, settings, why=why)
     if plan is None or plan.gap is None:
         return None
-    spark = connect(settings.spark_remote)
-    try:
-        with TopicReader(settings) as topics:
-            BronzeWriter(contract, settings, spark, topics).append(plan)
-    finally:
-        spark.stop()
+    path = LakePaths.of(settings).bronze(contract.name)
+    settle(path, commit_plan(plan, None, settings), settings)
     details = plan.gap.to_dict()
     write_facts(LakePaths.of(settings), [Fact(contract.name, "bronze", "gap", batch=plan.batch, details=details)])
     return plan

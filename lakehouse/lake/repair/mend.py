@@ -15,7 +15,7 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.identity import require_lake
-from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.guards.locks import bronze_lock, exclusive, silver_lock
 from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.proofs.damage import Damage, look, look_at_stream
@@ -60,7 +60,8 @@ def repair(
         return report
     work = _Repair(contract, settings, report, say)
     with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
-        work.bronze([damage for damage in found if damage.path == paths.bronze(contract.name)])
+        with exclusive(bronze_lock(settings, contract.name), _LOCK_SECONDS):
+            work.bronze([damage for damage in found if damage.path == paths.bronze(contract.name)])
         work.silver([damage for damage in found if damage.path != paths.bronze(contract.name)])
     say("draining")
     summary = drain(contract, settings, budget_seconds=settings.drain_budget_seconds, idle_seconds=0)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, spark_errors
 from lakehouse.kafka.offsets import TopicReader, TopicState
-from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.bronze import missing_ranges
+from lakehouse.lake.records import RecordReader
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def refetch(contract: StreamContract, settings: Settings, names: list[str]) -> t
     try:
         with TopicReader(settings) as topics, spark_errors(), settled(settings, path):
             state = topics.state(contract.topic.name)
-            writer = BronzeWriter(contract, settings, spark, topics)
+            reader = RecordReader(contract, settings, spark)
             for plan in wanted:
                 held = spark.read.format("delta").load(path).where(f"batch = {plan.batch}")
                 readable = _readable(plan, state)
-                rows += _append_again(spark, contract, settings, writer, readable, held)
+                rows += _append_again(spark, contract, settings, reader, readable, held)
                 lost += _gone(plan, readable, held)
     finally:
         spark.stop()
@@ -85,7 +85,7 @@ def _append_again(
     spark: "SparkSession",
     contract: StreamContract,
     settings: Settings,
-    writer: BronzeWriter,
+    reader: RecordReader,
     plan: Plan,
     held: "DataFrame",
 ) -> int:
@@ -94,7 +94,7 @@ def _append_again(
     if not plan.ranges:
         return 0
     paths = LakePaths.of(settings)
-    rows = writer.read(plan).join(held.select(*_IDENTITY), _IDENTITY, "left_anti")
+    rows = reader.read(plan).join(held.select(*_IDENTITY), _IDENTITY, "left_anti")
     ingested = _ingested(spark, contract, paths, plan.batch)
     if ingested is not None:
         # The batch keeps its time: silver's rows carry it, and silver equals what bronze makes of it.

@@ -6,14 +6,15 @@ Here: reading the copy, completing it. Not here: the registry (`contracts.regist
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.registration import AVRO
 from lakehouse.contracts.registry import Registered, Registry, subject_of
 from lakehouse.errors import RegistryUnreachableError, SchemaIncompatibleError
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.settings import Settings
-from lakehouse.transforms.avro import IS_FRAMED, SCHEMA_ID
+from lakehouse.transforms.avro import is_framed, schema_id
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,14 +57,16 @@ def remember(paths: LakePaths, stream: str, schemas: list[Registered]) -> None:
 def learn(bronze: "DataFrame", contract: StreamContract, settings: Settings, paths: LakePaths) -> None:
     """See to it that the lake knows every schema by which these records were written, as far as the registry does.
 
-    An id that the registry answers to with "no such schema" stays unknown; its records go to quarantine.
+    An id that the registry has no Avro schema for stays unknown; its records go to quarantine.
 
     Raises:
         RegistryUnreachableError: a schema is needed that the lake does not know, and the registry does not answer.
     """
     if contract.topic.format != "avro":
         return
-    found = bronze.where(IS_FRAMED).selectExpr(f"{SCHEMA_ID} AS id").distinct().collect()
+    # The key of a change may say more than its value: of a deleted row it is often all that is told.
+    named = ", ".join(f"CASE WHEN {is_framed(part)} THEN {schema_id(part)} END" for part in _parts(contract))
+    found = bronze.selectExpr(f"explode(array({named})) AS id").where("id IS NOT NULL").distinct().collect()
     missing = sorted({row["id"] for row in found} - known_schemas(paths, contract.name).keys())
     if not missing:
         return
@@ -77,7 +80,7 @@ def learn(bronze: "DataFrame", contract: StreamContract, settings: Settings, pat
             why=f"{error.problem} {error.why} Bronze has the records; nothing is lost.",
             fix=error.fix,
         ) from error
-    learnt = [schema for schema in answers if schema is not None]
+    learnt = [schema for schema in answers if schema is not None and schema.kind == AVRO]
     if learnt:
         remember(paths, contract.name, learnt)
 
@@ -95,13 +98,22 @@ def look_at_registry(contract: StreamContract, settings: Settings, paths: LakePa
         return []
     known = known_schemas(paths, contract.name)
     try:
-        newest = Registry.required(settings).latest(subject_of(contract.topic.name))
+        registry = Registry.required(settings)
+        subjects = [subject_of(contract.topic.name, part) for part in _parts(contract)]
+        answers = [registry.latest(subject) for subject in subjects]
     except RegistryUnreachableError as error:
         return [f"{error.problem} Going on with the {len(known)} schemas of {contract.name} that the lake knows."]
-    if newest is not None and known.get(newest.id, newest.text) != newest.text:
+    for newest in answers:
+        if newest is None or known.get(newest.id, newest.text) == newest.text:
+            continue
         raise SchemaIncompatibleError(
             f"Schema {newest.id} of {newest.subject} in the registry is another one than the lake learnt by this id.",
             why="The registry was made anew or exchanged, while the topic still has records of the old one.",
             fix="Restore the registry, or point SCHEMA_REGISTRY_URL to the right one.",
         )
     return []
+
+
+def _parts(contract: StreamContract) -> tuple[Literal["value", "key"], ...]:
+    """Which parts of the stream's records are read by a registered schema."""
+    return ("value", "key") if contract.is_cdc else ("value",)

@@ -19,7 +19,8 @@ def export(contract: StreamContract, settings: Settings, sink: WarehouseSink, ta
     """
     from lakehouse.engine.duck import delta_connection
 
-    path = LakePaths.of(settings).silver(contract.name)
+    paths = LakePaths.of(settings)
+    path = paths.silver(contract.name)
     version = current_version(path)
     if version is None:
         raise UsageError(f"Stream {contract.name} has no silver yet.", fix=f"lakehouse drain {contract.name}")
@@ -27,4 +28,4 @@ def export(contract: StreamContract, settings: Settings, sink: WarehouseSink, ta
     with delta_connection() as duck:
         source = f"delta_scan('{path.replace(chr(39), chr(39) * 2)}', version => {version})"
         reader = duck.execute(f"select * from {source} {alive}").fetch_record_batch(_ROWS_PER_CHUNK)  # noqa: S608 - our path
-        return BulkIngester(sink, settings.home / "warehouse").ingest(reader, reader.schema, table, mode)
+        return BulkIngester(sink, paths).ingest(reader, reader.schema, table, mode)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lakehouse.errors import LakehouseError
+from lakehouse.lake.paths import LakePaths
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,16 +54,16 @@ class WarehouseSink(Protocol):
 
 
 class BulkIngester:
-    """Stages rows as Parquet below `<root>/staging/<table>/<uuid>` and loads them.
+    """Stages rows as Parquet below `staging/<table>/<uuid>` of a lake and loads them.
 
     Args:
         sink: The warehouse.
-        root: Where staging is; for Snowflake a folder that its external stage sees.
+        paths: The lake; for Snowflake one whose root its external stage sees.
     """
 
-    def __init__(self, sink: WarehouseSink, root: Path) -> None:
+    def __init__(self, sink: WarehouseSink, paths: LakePaths) -> None:
         self._sink = sink
-        self._root = root
+        self._paths = paths
 
     def ingest(self, rows: "Iterable[pa.RecordBatch]", schema: "pa.Schema", table: str, mode: Mode = "append") -> int:
         """Load the rows; staging is gone afterwards, whatever happened. Raises as `WarehouseSink.load`."""
@@ -74,7 +75,7 @@ class BulkIngester:
         import pyarrow.parquet as pq
 
         load_id = str(uuid.uuid4())
-        folder = self._root / "staging" / table / load_id
+        folder = self._paths.staging(table) / load_id
         folder.mkdir(parents=True)
         files: list[Path] = []
         count = in_file = 0
@@ -141,7 +142,7 @@ class SnowflakeSink:
 
     Args:
         cursor: A DB-API cursor.
-        base_url: Address of the staging root as Snowflake sees it, such as s3://bucket/prefix.
+        base_url: Address of the lake's root as Snowflake sees it, such as s3://bucket/prefix.
         storage_integration: The integration that may read it; no key is written into a statement.
     """
 

@@ -16,7 +16,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rebuild.backfill import arrival_window
 from lakehouse.lake.traces.answer import SilverRow, State, Version
 from lakehouse.quality.rules import quote
-from lakehouse.transforms.events import silver_columns
+from lakehouse.transforms.events import silver_columns, where_judged
 from lakehouse.transforms.winners import truncate_key, winning_order
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def versions_of(
     if day is not None and not contract.is_cdc:
         bronze = bronze.where(arrival_window(contract, day))
     candidates = bronze.where(_may_have(contract, key))
-    judged = judge_as_decided(candidates, contract, generations, paths).where(key_is(contract, key))
+    judged = where_judged(judge_as_decided(candidates, contract, generations, paths), key_is(contract, key))
     truncate = truncate_row(spark, contract, paths)
     rows = (
         judged.orderBy(*(_first_come_the_strong(name, contract) for name in winning_order(contract)))

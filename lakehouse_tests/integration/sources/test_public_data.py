@@ -5,7 +5,9 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -101,6 +103,28 @@ def test_bars_of_a_csv_file(settings: Settings, stream: Callable[[str], StreamCo
     columns = "strftime(bar_start, '%Y-%m-%d %H:%M'), open, high, low, close, volume"
     assert {row[0]: row[1:] for row in rows_of(loaded(settings, contract), columns)} == wanted
     assert len(wanted) == 10_080
+
+
+def test_two_sides_of_a_pair_with_minutes_that_nobody_traded(
+    settings: Settings, stream: Callable[[str], StreamContract]
+) -> None:
+    contract = stream("usdjpy_bars")
+    wanted: dict[tuple[str, str], tuple[Decimal, ...]] = {}
+    for side in ("bid", "ask"):
+        (path,) = shared_data("market_bars").glob(f"usdjpy_1m_{side}_*.csv.gz")
+        land(settings, contract, f"usdjpy_{side}.csv", gzip.decompress(path.read_bytes()))
+        for row in pd.read_csv(path, dtype=str).itertuples():
+            prices = (row.open, row.high, row.low, row.close)
+            wanted[side, row.timestamp[:16]] = tuple(Decimal(str(price)) for price in prices)
+    moment = "strftime(bar_start at time zone 'UTC', '%Y-%m-%d %H:%M')"
+    found = rows_of(loaded(settings, contract), f"side, {moment}, open, high, low, close")
+    assert {(row[0], row[1]): row[2:] for row in found} == wanted
+    assert len(wanted) == 2 * 8_511
+    minutes = sorted(datetime.fromisoformat(row[1]) for row in found if row[0] == "bid")
+    gaps = [after - before for before, after in pairwise(minutes) if after - before > timedelta(minutes=1)]
+    # Single minutes and the weekend: what nobody traded is not there, and the two sides lack the same minutes.
+    assert (len(gaps), max(gaps) > timedelta(days=1)) == (8, True)
+    assert {row[1] for row in found if row[0] == "ask"} == {row[1] for row in found if row[0] == "bid"}
 
 
 def test_wide_rates_newest_first_with_gaps(settings: Settings, stream: Callable[[str], StreamContract]) -> None:

@@ -84,11 +84,24 @@ def test_a_session_ends_after_thirty_minutes_and_can_be_continued(spark: "SparkS
     parts = session_parts(frame, user="user", time="at", value="amount")
     wanted = {(user, at(start), count, 1.5 * count) for user, (_, found) in cases.items() for start, count in found}
     assert as_sessions(sessions(parts)) == wanted
+    assert as_sessions(by_sparks_session_window(frame)) == wanted
     # What was found before goes on with what comes later, in both directions.
     for first in ("batch < 2", "batch >= 2", "batch % 2 = 0"):
         held = sessions(session_parts(frame.where(first), user="user", time="at", value="amount"))
         later = session_parts(frame.where(f"NOT ({first})"), user="user", time="at", value="amount")
         assert as_sessions(sessions(held.unionByName(later))) == wanted, first
+
+
+def by_sparks_session_window(frame: "DataFrame") -> "DataFrame":
+    """The same sessions by Spark's own operator, which joins what is exactly the gap apart: so the gap is less."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    grouped = frame.groupBy(
+        F.col("user").alias("user_id"), F.session_window("at", "1799999999 microseconds").alias("session")
+    )
+    return grouped.agg(F.count("*").alias("event_count"), F.sum("amount").alias("total_value")).withColumn(
+        "session_start", F.col("session.start")
+    )
 
 
 def as_sessions(frame: "DataFrame") -> set[tuple[Any, ...]]:

@@ -42,11 +42,14 @@ def test_every_stream_loads_through_dagster(path: Path) -> None:
     upstream = {f"upstream/{contract.name}/{source.name}": f"upstream_{source.family}" for source in contract.upstream}
     history = {f"history/{contract.name}"} if contract.keeps_history else set()
     letters = {f"quarantine/{contract.name}", f"kafka/{contract.topic.dlq}"}
-    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", topic, *upstream, *history, *letters}
-    # Lineage begins at the systems outside, one group per family.
+    steps = {"batch/" + source.by.replace(".", "/") for source in contract.upstream if source.by}
+    assert keys == {f"bronze/{contract.name}", f"silver/{contract.name}", topic, *upstream, *history, *letters, *steps}
+    # Lineage begins at the systems outside, one group per family; a pipeline that reads them stands between.
     graph = found.resolve_asset_graph()
+    assert {key: graph.get(dg.AssetKey.from_user_string(key)).group_name for key in upstream} == upstream
+    direct = {f"upstream/{contract.name}/{source.name}" for source in contract.upstream if not source.by}
     parents = graph.get(dg.AssetKey.from_user_string(topic)).parent_keys
-    assert {key.to_user_string(): graph.get(key).group_name for key in parents} == upstream
+    assert {key.to_user_string() for key in parents} == direct | steps
 
 
 @pytest.mark.parametrize(

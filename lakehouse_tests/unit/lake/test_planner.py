@@ -105,4 +105,4 @@ def test_plans_survive_the_way_through_the_commit() -> None:
 
     plan = plan_after(None, state({0: 0, 11: 3}, {0: 5, 11: 3}))
     assert plan is not None
-    assert Plan.from_metadata(json.loads(plan.to_json())) == plan
+    assert Plan.from_metadata(json.loads(json.dumps(plan.to_metadata()))) == plan

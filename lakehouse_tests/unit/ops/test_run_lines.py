@@ -14,14 +14,14 @@ from lakehouse.ops import logs as handler
 from lakehouse.settings import PROJECT_ROOT
 
 DAYS = dg.StaticPartitionsDefinition(["2024-01-01", "2024-01-02"])
-FAILS = {"now": True}
+FAILS: dict[str, Exception | None] = {"now": None}
 
 
 @dg.asset(key=["extract", "places"], partitions_def=DAYS)
 def places(context: dg.AssetExecutionContext) -> None:
     context.log.warning("asked for %s", context.partition_key)
     if FAILS["now"]:
-        raise ValueError("the service is down")
+        raise FAILS["now"] from OSError("connection refused")
 
 
 @dg.asset(key=["load", "reports"], deps=[places], partitions_def=DAYS)
@@ -43,21 +43,28 @@ def test_a_run_is_found_and_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     found = dg.Definitions(assets=[places, reports], jobs=[job]).resolve_job_def("covid_etl")
     runs = []
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        for day, fails in (("2024-01-01", True), ("2024-01-01", False), ("2024-01-02", False)):
+        own = dg.Failure("BROKER_UNREACHABLE: start it", allow_retries=False)
+        for day, fails in (
+            ("2024-01-02", own), ("2024-01-01", ValueError("down")), ("2024-01-01", None), ("2024-01-02", None)
+        ):  # fmt: skip
             FAILS["now"] = fails
             done = found.execute_in_process(instance=instance, partition_key=day, raise_on_error=False)
             runs.append(done.run_id)
-            if fails:
+            if fails is own:
                 # As when a file has grown too large.
                 handler.log_path().rename(handler.log_path().with_name("runs.jsonl.1"))
 
     first = said("covid_etl", "--partition", "2024-01-01", "--step", "places", "--attempt", "1")
-    assert {line["run_id"] for line in first} == {runs[0]}
+    assert {line["run_id"] for line in first} == {runs[1]}
     assert {line["step"] for line in first} == {"extract__places"}
     assert "asked for 2024-01-01" in [line["message"] for line in first]
-    assert {line["run_id"] for line in said("covid_etl", "--partition", "2024-01-01")} == {runs[1]}, "the newest"
-    assert {line["run_id"] for line in said("covid_etl")} == {runs[2]}
+    assert {line["run_id"] for line in said("covid_etl", "--partition", "2024-01-01")} == {runs[2]}, "the newest"
+    assert {line["run_id"] for line in said("covid_etl")} == {runs[3]}
     assert {line["run_id"] for line in said(runs[0][:8])} == {runs[0]}
+    # A failed step says why: what it said itself, or the error at the bottom.
+    for number, cause in ((0, "BROKER_UNREACHABLE: start it"), (1, "OSError: connection refused")):
+        shown = CliRunner().invoke(logs.app, [runs[number], "--level", "error"]).stdout
+        assert f'Execution of step "extract__places" failed. {cause}\n' in shown
     warned = CliRunner().invoke(logs.app, ["covid_etl", "--level", "warning"]).stdout.splitlines()
     assert [line.split(" ", 1)[1] for line in warned] == ["WARNING  extract__places: asked for 2024-01-02"]
 
@@ -65,7 +72,7 @@ def test_a_run_is_found_and_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
         (["covid_elt"], "'covid_etl'"),
         (["covid_etl", "--partition", "2024-01-03"], "It has: 2024-01-01, 2024-01-02"),
         (["covid_etl", "--step", "palces"], "'extract__places'|Its steps: extract__places, load__reports"),
-        (["covid_etl", "--attempt", "4"], "It ran 3 times"),
+        (["covid_etl", "--attempt", "5"], "It ran 4 times"),
     ):
         refused = CliRunner().invoke(logs.app, arguments).exception
         assert isinstance(refused, UsageError)

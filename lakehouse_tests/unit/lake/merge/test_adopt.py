@@ -16,9 +16,9 @@ from pyroaring import BitMap64
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.ledger import commits
+from lakehouse.lake.log.actions import active_adds, hidden, removed
 from lakehouse.lake.merge import adopt as module
 from lakehouse.lake.merge import rivals
-from lakehouse.lake.merge.actions import active_adds, hidden, removed
 from lakehouse.lake.merge.adopt import Adopted, adopt
 from lakehouse.lake.merge.rivals import losers
 from lakehouse.lake.merge.staged import staging

@@ -99,7 +99,10 @@ def test_a_silent_hour_is_heard_with_range_and_command(settings: Settings) -> No
     assert 50 < volume.low < 100 < volume.high < 200
     assert "2026-03-20 14:00 UTC, rows: 0; expected" in volume.message
     assert "usually 100" in volume.message
-    assert "lakehouse dq profile silver.clicks" in volume.message
+    assert volume.message.endswith("Next: lakehouse dq profile silver.clicks")
+    # In a silent hour there is nothing to show but what came last.
+    assert [row["id"] for row in volume.details["sample"]] == ["58-99", "58-98", "58-97"]
+    assert "Rows: id=58-99, at=2026-03-20 13:59:24" in volume.message
 
 
 def test_other_values_are_heard_with_rows_that_name_nobody(settings: Settings) -> None:
@@ -113,7 +116,8 @@ def test_other_values_are_heard_with_rows_that_name_nobody(settings: Settings) -
     sample = shape.details["sample"]
     assert len(sample) == 3
     assert set(sample[0]) == {"id", "at", "page", "amount"}
-    assert "Ada" not in json.dumps(shape.details)
+    assert all(f"id={row['id']}, " in shape.message and row["page"] == "error" for row in sample)
+    assert "Ada" not in json.dumps(shape.details) + shape.message
 
 
 def test_a_stream_that_stopped_is_late_by_its_own_measure(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from lakehouse.cli.sink import app
+from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.sinks.warehouse import BulkIngester, DuckDbSink, SnowflakeSink, WarehouseLoadError
 
 
@@ -18,7 +19,7 @@ def table_of(*numbers: int) -> pa.Table:
 
 
 def ingest(sink: Any, root: Path, rows: pa.Table, mode: Any = "append", table: str = "events") -> int:
-    return BulkIngester(sink, root).ingest(rows.to_batches(max_chunksize=2), rows.schema, table, mode)
+    return BulkIngester(sink, LakePaths(str(root))).ingest(rows.to_batches(max_chunksize=2), rows.schema, table, mode)
 
 
 class Cursor:

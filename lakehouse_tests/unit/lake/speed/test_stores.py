@@ -1,6 +1,8 @@
 """Every store of real-time views keeps the same promises: upsert by key, position with the rows, no lost race."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from lakehouse.engine.embedded.ports import any_free
 from lakehouse.errors import ViewStoreError
 from lakehouse.lake.speed.publish import view_of
 from lakehouse.lake.speed.results import result_named
@@ -21,18 +24,37 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FIRST, SECOND = ViewPosition("table", 1), ViewPosition("table", 2)
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server of this module alone, as installed on the machine; or an empty database that somebody names."""
+    redis = pytest.importorskip("redis", reason="the Redis client is an extra: uv pip install 'lakehouse[redis]'")
+    if named := os.environ.get("LAKEHOUSE_TEST_REDIS"):
+        assert redis.Redis.from_url(named).dbsize() == 0, "the test wants an empty database"
+        yield named
+        return
+    program = shutil.which("redis-server") or pytest.skip("no redis-server is installed, LAKEHOUSE_TEST_REDIS is empty")
+    port = any_free(set())
+    options = {"--port": port, "--bind": "127.0.0.1", "--dir": tmp_path_factory.mktemp("redis"), "--save": ""}
+    server = subprocess.Popen([program, *(str(part) for option in options.items() for part in option)])
+    try:
+        url = f"redis://127.0.0.1:{port}/0"
+        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 200)
+        redis.Redis.from_url(url, retry=retry, retry_on_error=[redis.exceptions.ConnectionError]).ping()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
 @pytest.fixture(params=["duckdb", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewStore]:
-    """A fresh store of each kind; Redis when LAKEHOUSE_TEST_REDIS names a server (an empty database of it)."""
-    url = os.environ.get("LAKEHOUSE_TEST_REDIS")
+    """A fresh store of each kind."""
     if request.param == "redis":
-        redis = pytest.importorskip("redis", reason="the Redis client is an extra: uv pip install 'lakehouse[redis]'")
-        if not url:
-            pytest.skip("LAKEHOUSE_TEST_REDIS names no Redis server")
-        client = redis.Redis.from_url(url)
-        assert client.dbsize() == 0, "the test wants an empty database"
+        import redis
+
+        url = request.getfixturevalue("redis_url")
         yield open_store(load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_VIEW_STORE=url))
-        client.flushdb()
+        redis.Redis.from_url(url).flushdb()
         return
     yield open_store(load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_VIEW_STORE="duckdb"))
 

@@ -1,6 +1,5 @@
 """Which batch brought an offset, and the reason when none did: over plans and a broker's answer made up here."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
@@ -20,7 +19,7 @@ AT = datetime(2026, 11, 21, tzinfo=UTC)
 def commit(version: int, topic_id: str, start: Offsets, end: Offsets) -> Commit:
     generations = ("old", "new") if topic_id == "new" else ("old",)
     plan = Plan("sales", topic_id, version, start, end, date(2026, 11, 21), "w", generations)
-    return Commit(version, json.loads(plan.to_json()), {}, AT, ())
+    return Commit(version, plan.to_metadata(), {}, AT, ())
 
 
 HISTORY = [
@@ -88,7 +87,7 @@ def test_the_reason_is_named(
 def test_a_recorded_gap_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     gap = Gap("RESUME_POINT_GONE", {0: (20, 25)}, "ada", "the disk was full", AT)
     plan = Plan("sales", "new", 5, {0: 20, 1: 5}, {0: 25, 1: 5}, date(2026, 11, 21), "w", ("old", "new"), gap)
-    recorded = Commit(5, json.loads(plan.to_json()), {}, AT, ())
+    recorded = Commit(5, plan.to_metadata(), {}, AT, ())
     monkeypatch.setattr(origin, "commits", lambda _: iter([recorded, *HISTORY]))
     monkeypatch.setattr(origin, "broker_state", lambda *_: TopicState("t", "new", {0: 25, 1: 0}, {0: 30, 1: 5}))
     found = locate("", 0, 22)
