@@ -203,6 +203,20 @@ class Settings(BaseSettings):
         alias="LAKEHOUSE_SPARK_EVENT_LOG",
         description="true: the embedded Spark server writes what its jobs did to <LAKEHOUSE_HOME>/spark/events.",
     )
+    spark_ui_port: int = Field(
+        0,
+        alias="LAKEHOUSE_SPARK_UI",
+        description="Port of the embedded Spark server's web UI, on 127.0.0.1. 0: it has none.",
+        ge=0,
+        le=65535,
+    )
+    spark_ui_url: str | None = Field(
+        None,
+        alias="SPARK_UI_URL",
+        description="Spark's web UI, which `lakehouse metrics` asks for executors, tasks and memory. Default: the "
+        "embedded server's, when LAKEHOUSE_SPARK_UI gives it one.",
+        pattern=r"^https?://",
+    )
     kafka_memory: str = Field(
         "384m",
         alias="LAKEHOUSE_KAFKA_MEMORY",
@@ -289,6 +303,12 @@ class Settings(BaseSettings):
     def lake_root(self) -> str:
         """Root of the lake's tables, without a trailing slash."""
         return (self.root or str(self.home / "lake")).rstrip("/")
+
+    @property
+    def spark_ui(self) -> str | None:
+        """Address of Spark's web UI; None when nobody said that there is one."""
+        embedded = f"http://127.0.0.1:{self.spark_ui_port}" if self.spark_ui_port else None
+        return self.spark_ui_url or embedded
 
     @classmethod
     def settings_customise_sources(

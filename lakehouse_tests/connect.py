@@ -44,8 +44,8 @@ class Record(NamedTuple):
 
 
 @contextmanager
-def running_capture(home: Path) -> Iterator[Settings]:
-    """A broker, a PostgreSQL and a Connect of their own; they stop by themselves when this process is killed."""
+def running_capture(home: Path, *more: str) -> Iterator[Settings]:
+    """A broker, a PostgreSQL and a Connect of their own, and `more`; they stop when this process is killed."""
     taken: set[int] = set()
     for _ in range(2):
         taken.add(ports.any_free(taken))
@@ -53,7 +53,7 @@ def running_capture(home: Path) -> Iterator[Settings]:
     options = {"LAKEHOUSE_KAFKA_PORT": kafka, "PGPORT": postgres, "LAKEHOUSE_KAFKA_MEMORY": "256m"}
     settings = load_settings(LAKEHOUSE_HOME=home, LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1", **options)
     try:
-        embedded.start(settings, ("kafka", "postgres", "connect"), owner_pid=os.getpid())
+        embedded.start(settings, ("kafka", "postgres", "connect", *more), owner_pid=os.getpid())
         yield load_settings(LAKEHOUSE_HOME=home)
     finally:
         embedded.stop(settings)

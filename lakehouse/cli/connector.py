@@ -43,6 +43,9 @@ def deploy(
     template: Template = CDC,
     changes: Changes = None,
     init: Annotated[bool, typer.Option("--init", help="First run infra/postgres/source.sql on the source.")] = False,
+    avro: Annotated[
+        bool, typer.Option("--avro", help="Write Avro through the registry; needs up --with cdc --with registry.")
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait until it runs.")] = 60,
 ) -> None:
     """Create a connector, or bring its configuration up to date, and wait until it runs.
@@ -50,14 +53,16 @@ def deploy(
     \b
     Examples:
       lakehouse connector deploy --init                          change data capture of customers and orders
+      lakehouse connector deploy --init --avro                   the same as Avro, for topics of format avro
       lakehouse connector deploy --set snapshot.mode=no_data     without the rows that are there already
     """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     from lakehouse.kafka.connect import Connect
+    from lakehouse.kafka.connectors import avro_settings
     from lakehouse.kafka.connectors import render as rendered
     from lakehouse.settings import load_settings
 
     settings = load_settings()
-    found = rendered(template, settings, _pairs(changes))
+    found = rendered(template, settings, (avro_settings(settings) if avro else {}) | _pairs(changes))
     client = Connect.of(settings)
     if init:
         from lakehouse.sources.captured import init_source

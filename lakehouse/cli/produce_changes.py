@@ -62,7 +62,14 @@ def _command(table: "Table", usual: int, example: str) -> "Callable[..., None]":
             raise UsageError(f"--count {count} is not possible.", fix="Give 1 or more.")
         if not 0 <= bad_share <= 1:
             raise UsageError(f"--bad-share {bad_share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
-        options = resolve(topic=topic or load_stream(table).topic.name, interval=interval)
+        contract = load_stream(table)
+        if topic is None and contract.topic.format != "json":
+            raise UsageError(
+                f"The simulated shop writes JSON; {contract.topic.name} holds {contract.topic.format}.",
+                why="Every record would be quarantined.",
+                fix="Name another topic with --topic, or use a connector: lakehouse connector deploy --init --avro",
+            )
+        options = resolve(topic=topic or contract.topic.name, interval=interval)
         read_topic_state(options.settings, options.topic)
         seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         shop = Shop(seed=seed, shape=shape.value, bad_share=bad_share)

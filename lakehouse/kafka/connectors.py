@@ -64,6 +64,37 @@ def render(
     return Connector(document["name"], config)
 
 
+def avro_settings(settings: Settings) -> dict[str, str]:
+    """What a connector says to write keys and values as Avro, in Confluent's wire format, by the embedded converter.
+
+    Raises:
+        UsageError: no registry is configured, or it is none that the embedded converter can speak to.
+    """
+    url = settings.schema_registry_url or ""
+    root, protocol, _ = url.partition("/apis/ccompat/")
+    if not protocol:
+        raise UsageError(
+            "The embedded Avro converter needs the embedded registry (Apicurio).",
+            why=f"SCHEMA_REGISTRY_URL is {url or 'not set'}; Apicurio's ends in /apis/ccompat/v7.",
+            fix="lakehouse up --with cdc --with registry, or name your own Connect's converter with --set.",
+        )
+    found = {"schema.name.adjustment.mode": "avro"}
+    for part in ("key", "value"):
+        own = {
+            "": "io.apicurio.registry.utils.converter.AvroConverter",
+            # Of the two generations of its protocol the converter knows the older one.
+            ".apicurio.registry.url": f"{root}/apis/registry/v2",
+            ".apicurio.registry.auto-register": "true",
+            ".apicurio.registry.find-latest": "false",
+            # A zero byte, and the id by which Confluent's protocol knows the schema.
+            ".apicurio.registry.as-confluent": "true",
+            ".apicurio.registry.use-id": "contentId",
+            ".apicurio.registry.headers.enabled": "false",
+        }
+        found |= {f"{part}.converter{name}": value for name, value in own.items()}
+    return found
+
+
 def _source(settings: Settings) -> dict[str, str]:
     if settings.source_url is None:
         return {}

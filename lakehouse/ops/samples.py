@@ -31,6 +31,13 @@ METRICS: dict[str, Metric] = {
     "runs_finished": Metric("A job's runs of the last day that ended.", "runs"),
     "run_failed": Metric("A run that failed for good; 1 for each.", "runs"),
     "data_quality_findings": Metric("Checks of the latest quality run that found wrong data.", "checks"),
+    "spark_executors": Metric("Executors of Spark that work; 1 where the server works itself.", "executors"),
+    "spark_active_tasks": Metric("Tasks of Spark that run now.", "tasks"),
+    "spark_completed_tasks": Metric("Tasks that Spark completed since it started.", "tasks"),
+    "spark_failed_tasks": Metric("Tasks of Spark that failed since it started.", "tasks"),
+    "spark_memory_bytes": Metric("Memory in which Spark keeps rows.", "bytes"),
+    "spark_memory_limit_bytes": Metric("Memory in which Spark may keep rows.", "bytes"),
+    "spark_peak_heap_bytes": Metric("Most heap that Spark's processes used since they started.", "bytes"),
     "service_up": Metric("Whether a part answers: 1 or 0.", "bool"),
 }
 

@@ -9,7 +9,7 @@ again after a restart, also a paused one. A standalone worker would forget them.
 import shutil
 from pathlib import Path
 
-from lakehouse.engine.embedded import connect_jars, jars
+from lakehouse.engine.embedded import connect_avro, connect_jars, jars
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import Java
 from lakehouse.engine.embedded.kafka import LOG4J
@@ -22,7 +22,9 @@ TITLE = "Kafka Connect 4.3"
 PASSWORD_VARIABLE = "POSTGRES_CDC_PASSWORD"  # noqa: S105 - the name of a variable
 
 
-def prepare(settings: Settings, java: Java, port: int, bootstrap: str, password: str) -> ServiceSpec:
+def prepare(
+    settings: Settings, java: Java, port: int, bootstrap: str, password: str, *, avro: bool = False
+) -> ServiceSpec:
     """Write the configuration and the plugin folder, and return the service; the jars are there.
 
     Args:
@@ -31,10 +33,14 @@ def prepare(settings: Settings, java: Java, port: int, bootstrap: str, password:
         port: Of the REST interface.
         bootstrap: The brokers.
         password: Of the role that reads the source's log.
+        avro: Whether connectors may write Avro; the jars of its converter are there, too.
     """
     home = settings.home / NAME
     plugins = home / "plugins"
-    _fill_plugin_folder(plugins / "debezium-postgres", settings)
+    _fill_plugin_folder(plugins / "debezium-postgres", settings, connect_jars.DEBEZIUM, connect_jars.LOCK_FILE)
+    if avro:
+        _fill_plugin_folder(plugins / "avro-converter", settings, connect_avro.AVRO, connect_avro.LOCK_FILE)
+        connect_avro.write_manifest(plugins / "avro-converter")
     log = settings.home / "logs" / "connect.log"
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=""))
     config = home / "connect.properties"
@@ -114,12 +120,9 @@ def worker_properties(bootstrap: str, port: int, plugins: Path) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def _fill_plugin_folder(folder: Path, settings: Settings) -> None:
+def _fill_plugin_folder(folder: Path, settings: Settings, group: str, lock_file: Path) -> None:
     """Exactly the locked jars: what a folder below `plugin.path` holds, Connect loads."""
-    wanted = {
-        path.name: path
-        for path in jars.paths(settings.cache_dir, connect_jars.DEBEZIUM, lock_file=connect_jars.LOCK_FILE)
-    }
+    wanted = {path.name: path for path in jars.paths(settings.cache_dir, group, lock_file=lock_file)}
     folder.mkdir(parents=True, exist_ok=True)
     for present in folder.iterdir():
         if present.name not in wanted:

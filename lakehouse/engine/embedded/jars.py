@@ -232,6 +232,7 @@ def make_lock(
     transitive: dict[str, list[str]] = TRANSITIVE,
     flat: dict[str, list[str]] = FLAT,
     provided: dict[str, str] | None = None,
+    present: dict[str, list[str]] | None = None,
     made_by: str = "lakehouse.engine.embedded.jars",
 ) -> int:
     """Resolve versions and write a lock anew; return the number of jars.
@@ -241,6 +242,7 @@ def make_lock(
         transitive: Per group the artifacts that are locked with all that they need.
         flat: Per group the artifacts that are locked alone.
         provided: Per group another group, whose artifacts it does not take along.
+        present: Per group coordinates of another lock, likewise.
         made_by: The module that calls.
     """
     lines = [
@@ -252,7 +254,8 @@ def make_lock(
         context = _maven(Path(scratch))
         for group, alone in flat.items():
             lines += ["", f"[{group}]"]
-            known = {_artifact(other) for other in locked.get((provided or {}).get(group, ""), [])}
+            there = [*locked.get((provided or {}).get(group, ""), []), *(present or {}).get(group, [])]
+            known = set(map(_artifact, there))
             found = {*_tree(context, transitive.get(group, [])), *alone}
             locked[group] = sorted(coordinate for coordinate in found if _artifact(coordinate) not in known)
             for coordinate in locked[group]:

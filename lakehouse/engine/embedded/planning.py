@@ -3,7 +3,17 @@
 Here: order and ports. Not here: a service's own settings (`kafka`, `spark`, …), starting anything (`stack`).
 """
 
-from lakehouse.engine.embedded import connect, connect_jars, dagster_ui, kafka, ports, postgres, registry, spark
+from lakehouse.engine.embedded import (
+    connect,
+    connect_avro,
+    connect_jars,
+    dagster_ui,
+    kafka,
+    ports,
+    postgres,
+    registry,
+    spark,
+)
 from lakehouse.engine.embedded.java import find_java
 from lakehouse.engine.embedded.preparation import Progress, Report, fetch_jars, fetch_registry
 from lakehouse.engine.embedded.service import ServiceSpec
@@ -46,7 +56,11 @@ def plan_services(
         fetch_jars(settings, report, connect_jars.LOCK_FILE)
         brokers = specs[kafka.NAME].url if kafka.NAME in specs else settings.kafka_bootstrap_servers
         port = ports.any_free(taken)
-        specs[connect.NAME] = connect.prepare(settings, java, port, brokers, postgres.cdc_password(settings))
+        avro = registry.NAME in wanted or registry.NAME in specs
+        if avro:
+            fetch_jars(settings, report, connect_avro.LOCK_FILE)
+        password = postgres.cdc_password(settings)
+        specs[connect.NAME] = connect.prepare(settings, java, port, brokers, password, avro=avro)
         taken.add(port)
     if registry.NAME in wanted and registry.NAME not in specs:
         fetch_registry(settings, report)

@@ -18,6 +18,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Totals, oldest_age
 from lakehouse.ops.host import sample_host
 from lakehouse.ops.samples import Sample
+from lakehouse.ops.spark_metrics import sample_spark
 from lakehouse.settings import Settings
 
 WINDOW = timedelta(minutes=10)
@@ -146,11 +147,12 @@ def sample_quality(paths: LakePaths, *, now: datetime) -> list[Sample]:
 
 
 def sample_all(contracts: Iterable[StreamContract], settings: Settings, *, now: datetime | None = None) -> list[Sample]:
-    """Machine, pipeline and quality at one moment."""
+    """Machine, pipeline, Spark and quality at one moment."""
     moment, streams = now or datetime.now(UTC), list(contracts)
     paths = LakePaths.of(settings)
     return [
         *sample_host(paths.reports, now=moment),
         *sample_pipeline(streams, settings, now=moment),
+        *(sample_spark(settings.spark_ui, now=moment) if settings.spark_ui else []),
         *sample_quality(paths, now=moment),
     ]

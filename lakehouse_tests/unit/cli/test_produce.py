@@ -54,3 +54,15 @@ def test_a_malformed_file_stops_all_files_before_the_broker_is_asked(tmp_path: P
     result = _lakehouse("produce", "files", "--stream", "retail", "--path", str(tmp_path))
     assert result.returncode == 2
     assert "b.csv:2: 3 values, but the file has 8 columns" in result.stderr
+
+
+def test_the_shop_sends_no_json_to_a_topic_of_another_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lakehouse.cli.produce_changes import customers
+    from lakehouse.contracts import load
+    from lakehouse.errors import UsageError
+
+    known = load.load_stream("customers")
+    avro = known.model_copy(update={"topic": known.topic.model_copy(update={"format": "avro"})})
+    monkeypatch.setattr(load, "load_stream", lambda _: avro)
+    with pytest.raises(UsageError, match=r"writes JSON; source\.public\.customers holds avro"):
+        customers()

@@ -35,7 +35,10 @@ def test_profiles(services: dict[str, dict[str, Any]]) -> None:
     for name, spec in services.items():
         for profile in spec.get("profiles", []):
             profiles.setdefault(profile, set()).add(name)
-    assert profiles == {"kafka-local": {"kafka", "kafka-ui"}, "spark": {"spark"}, "connect": {"connect"}}
+    assert profiles == {
+        "kafka-local": {"kafka", "kafka-ui"}, "spark": {"spark"}, "connect": {"connect"},
+        "monitoring": {"node-exporter", "prometheus", "grafana"},
+    }  # fmt: skip
 
 
 def test_every_port_is_published_on_the_loopback_only(services: dict[str, dict[str, Any]]) -> None:
@@ -44,6 +47,7 @@ def test_every_port_is_published_on_the_loopback_only(services: dict[str, dict[s
     host = {name: int(port.split(":")[1]) for name, port in ports.items()}
     assert host == {
         "postgres": 5432, "dagster-webserver": 3000, "kafka": 9092, "kafka-ui": 8090, "spark": 15002, "connect": 8083,
+        "prometheus": 9090, "grafana": 3001,
     }  # fmt: skip
 
 
@@ -191,6 +195,8 @@ def test_compose_accepts_the_file() -> None:
             "spark",
             "--profile",
             "connect",
+            "--profile",
+            "monitoring",
             "config",
             "--quiet",
         ],

@@ -2,13 +2,15 @@
 
 import json
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 
-from lakehouse.engine.embedded import connect_jars, jars
+from lakehouse.engine.embedded import connect_avro, connect_jars, jars
 from lakehouse.errors import UsageError
-from lakehouse.kafka.connectors import TEMPLATES, render, template_names
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.kafka.connectors import TEMPLATES, avro_settings, render, template_names
+from lakehouse.settings import PROJECT_ROOT, load_settings
 
 
 def test_the_capture_connector_has_the_facts_that_the_source_and_the_streams_rely_on() -> None:
@@ -54,6 +56,31 @@ def test_a_secret_in_clear_text_is_refused() -> None:
         render("postgres-cdc-connector", changes={"database.password": "geheim"})
     with pytest.raises(UsageError, match="no connector template"):
         render("mysql")
+
+
+def test_avro_is_asked_of_the_embedded_registry_and_of_no_other() -> None:
+    found = avro_settings(load_settings(SCHEMA_REGISTRY_URL="http://127.0.0.1:8081/apis/ccompat/v7"))
+    assert len(found) == 15
+    for part in ("key", "value"):
+        assert found[f"{part}.converter"] == connect_avro.CONVERTER
+        assert found[f"{part}.converter.apicurio.registry.url"] == "http://127.0.0.1:8081/apis/registry/v2"
+    with pytest.raises(UsageError, match="needs the embedded registry"):
+        avro_settings(load_settings(SCHEMA_REGISTRY_URL="https://registry.example.com"))
+
+
+def test_the_converter_brings_nothing_that_connect_has_and_is_found_by_its_list(tmp_path: Path) -> None:
+    locked = jars.read_lock(connect_avro.LOCK_FILE)[connect_avro.AVRO]
+    assert set(connect_avro.TRANSITIVE[connect_avro.AVRO]) <= {jar.coordinate for jar in locked}
+    there = jars.read_lock(connect_jars.LOCK_FILE)[connect_jars.CONNECT]
+    assert not {_artifact(jar) for jar in locked} & {_artifact(jar) for jar in there}
+    connect_avro.write_manifest(tmp_path)
+    with zipfile.ZipFile(tmp_path / connect_avro.MANIFEST) as archive:
+        listed = archive.read("META-INF/services/org.apache.kafka.connect.storage.Converter")
+    assert listed.decode().split() == [connect_avro.CONVERTER]
+
+
+def _artifact(jar: jars.Jar) -> str:
+    return jar.coordinate.rpartition(":")[0]
 
 
 def test_the_lock_of_connect_holds_no_jar_twice_and_the_named_versions() -> None:
