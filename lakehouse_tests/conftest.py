@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from lakehouse.settings import PROJECT_ROOT, Settings, load_settings
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _numbers = itertools.count(1)
+
+# How long one example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("lakehouse", deadline=None)
+hypothesis.settings.load_profile("lakehouse")
 
 
 def shared_data(name: str) -> Path:

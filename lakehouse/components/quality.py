@@ -14,14 +14,10 @@ from lakehouse.components.failures import typed_failures
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.tables import silver_key
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.quality.unusual import CHECKS
 
 JOB = "data_quality"
 RESULTS, REPORT, ALERTS = (dg.AssetKey(["quality", name]) for name in ("results", "report", "alerts"))
-UNUSUAL = {
-    "volume_as_usual": "The last whole hour (or day) has about as many rows as its history lets expect.",
-    "distribution_as_usual": "Medians, null shares and shares of values in the last whole hour (or day) are as usual.",
-    "freshness_as_usual": "The newest record is not older than it usually is.",
-}
 _OWNERS = ["team:data-engineering"]
 
 
@@ -37,7 +33,7 @@ def build_quality_defs(contracts: Mapping[str, StreamContract]) -> dg.Definition
         with typed_failures(context):
             found = lake.check_quality(contracts, run=context.run_id, now=_now(context))
         for result in found:
-            if result.check in UNUSUAL:
+            if result.check in CHECKS:
                 context.log_event(
                     dg.AssetCheckEvaluation(
                         asset_key=dg.AssetKey(result.table.split(".")), check_name=result.check, passed=result.passed,
@@ -110,19 +106,19 @@ def build_quality_defs(contracts: Mapping[str, StreamContract]) -> dg.Definition
 
 def unusual_check_keys(contract: StreamContract) -> list[dg.AssetCheckKey]:
     """Keys of the checks that learn from history: the hourly run evaluates them, drains do not."""
-    return [dg.AssetCheckKey(silver_key(contract), name) for name in UNUSUAL]
+    return [dg.AssetCheckKey(silver_key(contract), name) for name in CHECKS]
 
 
 def build_unusual_checks(contract: StreamContract) -> dg.AssetChecksDefinition:
     """Checks of silver that learn from its own history: volume, distribution, freshness."""
     key = silver_key(contract)
-    specs = [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in UNUSUAL.items()]
+    specs = [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()]
 
     @dg.multi_asset_check(name=f"check_unusual_{contract.name}", specs=specs, can_subset=True)
     def check_unusual(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         wanted = {check.name for check in context.selected_asset_check_keys}
         found = {result.check: result for result in lake.unusual(contract)}
-        for name in (name for name in UNUSUAL if name in wanted):
+        for name in (name for name in CHECKS if name in wanted):
             result = found.get(name)
             yield dg.AssetCheckResult(
                 asset_key=key,
