@@ -3,7 +3,7 @@
 import typer
 
 from lakehouse.cli.console import print_json, print_table
-from lakehouse.engine.spark import shown
+from lakehouse.engine.spark_address import shown
 from lakehouse.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

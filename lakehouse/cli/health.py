@@ -96,13 +96,14 @@ def ask_kafka(settings: "Settings") -> Health:
 def ask_spark(settings: "Settings") -> Health:
     """`select 1` over Spark Connect."""
     from lakehouse.engine import spark
+    from lakehouse.engine.spark_address import shown
     from lakehouse.errors import AccessDeniedError, SparkUnreachableError
 
     try:
         seconds = spark.ask(settings.spark_remote, timeout_seconds=2)
     except (AccessDeniedError, SparkUnreachableError) as error:
         return Health("spark", "unhealthy", f"{error.problem} {error.why}", error.fix)
-    return Health("spark", "healthy", f"{spark.shown(settings.spark_remote)}, `select 1` in {seconds:.1f} s")
+    return Health("spark", "healthy", f"{shown(settings.spark_remote)}, `select 1` in {seconds:.1f} s")
 
 
 def ask_lake(settings: "Settings") -> Health:

@@ -119,16 +119,29 @@ def _connect(settings: Settings, layer: Layer) -> "DuckDBPyConnection":
 
 
 def _attach_lake(connection: "DuckDBPyConnection", settings: Settings) -> None:
-    """A view over every Delta table of the lake, in a schema named after its layer."""
-    from lakehouse.lake.paths import LakePaths, table_exists
+    """A view over every Delta table of the lake, in a schema named after its layer, or after its batch pipeline."""
+    from lakehouse.lake.paths import LakePaths
 
     root = Path(LakePaths.of(settings).root)
-    for layer in ("bronze", "silver", "quarantine", "history", "speed", "batch", "ops", "quality"):
-        connection.execute(f"create schema {layer}")
-        for folder in sorted((root / _FOLDERS.get(layer, layer)).glob("*")):
-            if table_exists(str(folder)):
-                name = folder.name.replace('"', '""')
-                connection.execute(f"create view {layer}.\"{name}\" as from delta_scan('{_quoted(folder)}')")
+    for layer in (one.value for one in Layer if one is not Layer.gold):
+        _attach_tables(connection, layer, root / _FOLDERS.get(layer, layer))
+    for pipeline in sorted((root / "batch").glob("*")):
+        _attach_tables(connection, pipeline.name, pipeline)
+
+
+def _attach_tables(connection: "DuckDBPyConnection", schema: str, folder: Path) -> None:
+    from lakehouse.lake.paths import table_exists
+
+    schema = _as_name(schema)
+    connection.execute(f"create schema if not exists {schema}")
+    for table in sorted(folder.glob("*")):
+        if table_exists(str(table)):
+            view = f"{schema}.{_as_name(table.name)}"
+            connection.execute(f"create view {view} as from delta_scan('{_quoted(table)}')")
+
+
+def _as_name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _quoted(path: Path) -> str:

@@ -15,13 +15,13 @@ def status(as_json: bool = typer.Option(False, "--json", help="One JSON array on
     """
     from dataclasses import asdict
 
-    from lakehouse.cli.up import show
+    from lakehouse.cli.up import show, without_tokens
     from lakehouse.engine.embedded import stack
     from lakehouse.settings import load_settings
 
     entries = stack.status(load_settings())
     if as_json:
-        print_json([asdict(entry) for entry in entries])
+        print_json([asdict(entry) for entry in without_tokens(entries)])
     elif entries:
         show(entries)
     else:

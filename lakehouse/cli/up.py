@@ -57,7 +57,7 @@ def up(
     if {entry.pid for entry in entries} <= before:
         err.print(f"already up ({', '.join(f'{e.name} pid {e.pid}, {age(e.since)}' for e in entries)})")
     if as_json:
-        print_json([asdict(entry) for entry in entries])
+        print_json([asdict(entry) for entry in without_tokens(entries)])
         return
     show(entries)
     err.print(f"logs: {settings.home / 'logs'}   stop: lakehouse down", soft_wrap=True)
@@ -65,8 +65,17 @@ def up(
 
 def show(entries: "list[ServiceStatus]") -> None:
     """The table of services that `up` and `status` print."""
-    rows = [[e.name, e.state, e.pid or "", e.url, age(e.since), e.restarts] for e in entries]
+    rows = [[e.name, e.state, e.pid or "", e.url, age(e.since), e.restarts] for e in without_tokens(entries)]
     print_table("", ["service", "state", "pid", "address", "up for", "restarts"], rows)
+
+
+def without_tokens(entries: "list[ServiceStatus]") -> "list[ServiceStatus]":
+    """The services with their addresses as people may see them."""
+    from dataclasses import replace
+
+    from lakehouse.engine.spark_address import shown
+
+    return [replace(entry, url=shown(entry.url)) for entry in entries]
 
 
 def age(since: str) -> str:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, get_args
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from lakehouse.engine.profiles import Profile, session_conf
+from lakehouse.engine.spark_address import address, shown
 from lakehouse.engine.spark_client import put_right
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
@@ -20,8 +20,6 @@ from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-DEFAULT_PORT = 15002
 
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
@@ -96,8 +94,14 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         # our callers plan again by themselves.
         session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
         _profile[session] = load_settings().spark_profile
-        for key, value in session_conf(_profile[session]).items():
-            session.conf.set(key, value)
+        try:
+            for key, value in session_conf(_profile[session]).items():
+                session.conf.set(key, value)
+        except BaseException:
+            # pyspark would go on asking it about other sessions' frames. The server that failed is not told.
+            session.release_session_on_close = False
+            session.stop()
+            raise
     return session
 
 
@@ -170,7 +174,8 @@ def spark_errors(remote: str = "") -> Iterator[None]:
             raise AccessDeniedError(
                 f"Spark{' at ' + shown(remote) if remote else ''} denies access.",
                 why="The server asks for a token, and ours is missing or another one.",
-                fix=f"Set {TOKEN_VARIABLE}, or SPARK_REMOTE=sc://host:port/;token=… (docs/setup_guide.md, Access).",
+                fix=f"For the embedded server leave SPARK_REMOTE unset. Else set {TOKEN_VARIABLE}, or "
+                "SPARK_REMOTE=sc://host:port/;token=… (docs/setup_guide.md, Access).",
             ) from error
         refused = storage_error(error)
         if refused is not None:
@@ -234,14 +239,3 @@ def wait_for_port(remote: str, timeout_seconds: float) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-def shown(remote: str) -> str:
-    """The address for people: without its parameters, of which one may be a token."""
-    return remote.partition("/;")[0]
-
-
-def address(remote: str) -> tuple[str, int]:
-    """Host and port of `sc://host:port/;parameters`."""
-    parts = urlsplit(remote)
-    return parts.hostname or "localhost", parts.port or DEFAULT_PORT

@@ -1,18 +1,22 @@
 """What has to be put right in pyspark's Connect client before its first session.
 
-Here: its helper threads, its log. Not here: sessions (`engine.spark`).
+Here: its helper threads, its log, tokens on this machine. Not here: sessions (`engine.spark`).
 """
 
 import logging
 import os
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 _LOGGER = "pyspark.sql.connect.logging"
 _ITS_LEVEL = "SPARK_CONNECT_LOG_LEVEL"
+_LOOPBACK = "127.0.0.1"
 
 
 def put_right() -> None:
-    """Keep the client's helper threads, and keep it silent; may be called again."""
+    """Keep the client's helper threads, keep it silent, let it send tokens on this machine; may be called again."""
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
     from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 
     # All sessions of a process share one pool of helper threads, and pyspark 4.0 ends it when any of them is closed:
@@ -23,7 +27,28 @@ def put_right() -> None:
     # and is silent unless it is asked to speak; but Dagster sets up logging anew at each step, which wakes it.
     if _ITS_LEVEL not in os.environ:
         logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
+    # With a token it demands TLS of every host but one called `localhost`. That name has two addresses, and whoever
+    # listens on the other one would be told our token.
+    if not hasattr(DefaultChannelBuilder.toChannel, "__wrapped__"):
+        DefaultChannelBuilder.toChannel = _trusting_loopback(DefaultChannelBuilder.toChannel)
 
 
 def _keep_helper_threads(cls: Any) -> None:
     """Replacement for pyspark's `shutdown`, which every closed session calls."""
+
+
+def _trusting_loopback(to_channel: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`toChannel` of pyspark, which opens a channel, but 127.0.0.1 needs no TLS for a token to be sent there."""
+
+    @wraps(to_channel)
+    def opened(builder: Any) -> Any:
+        import grpc
+
+        if builder.host != _LOOPBACK or builder.use_ssl or builder.token is None:
+            return to_channel(builder)
+        # gRPC makes sure itself that the peer is on this machine.
+        token = grpc.access_token_call_credentials(builder.token)
+        local = grpc.local_channel_credentials(grpc.LocalConnectionType.LOCAL_TCP)
+        return builder._secure_channel(builder.endpoint, grpc.composite_channel_credentials(local, token))
+
+    return opened

@@ -6,10 +6,11 @@ one of them lose every race, without harm.
 """
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import date
 
 from lakehouse.contracts.model import StreamContract
@@ -117,8 +118,11 @@ class _Drain:
                 if silver.is_alive():
                     silver.join()
                 self._deliver()
-                self._flush()
                 spark.stop()
+                # Of two failures the first one is told; what is lost with the second are facts for people.
+                has_failed = sys.exc_info()[0] is not None or self._silver_failure is not None
+                with suppress(Exception) if has_failed else nullcontext():
+                    self._flush()
             if self._silver_failure is not None:
                 raise self._silver_failure
             known = last_plan(self._paths.bronze(self._contract.name))

@@ -142,6 +142,12 @@ def last_plan(path: str) -> tuple[Plan, Commit] | None:
     return next(plans(path), None)
 
 
+def offsets_read(path: str) -> int:
+    """How many offsets bronze has read: no table of the stream has more rows."""
+    known = last_plan(path)
+    return sum(known[0].end.values()) if known else 0
+
+
 def merged_through(silver_path: str) -> int:
     """The last bronze batch that silver holds; -1 when it holds none."""
     commit = last_commit_of(silver_path, "silver")

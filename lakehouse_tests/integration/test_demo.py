@@ -24,6 +24,8 @@ def lakehouse(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
             "LAKEHOUSE_ROOT": str(home / "lake"),
             "LAKEHOUSE_KAFKA_PORT": str(ports.any_free(set())),
             "LAKEHOUSE_SPARK_MEMORY": "1500m",
+            # As for all tests: too short for the second compiler.
+            "LAKEHOUSE_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",
         },
         capture_output=True,
         text=True,

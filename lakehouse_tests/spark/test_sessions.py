@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from pyspark import StorageLevel
+from typer.testing import CliRunner
 
+from lakehouse.cli import config, status
 from lakehouse.engine.caching import cached
 from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect, expect_rows
+from lakehouse.errors import AccessDeniedError
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -57,6 +60,23 @@ def test_a_session_has_the_settings_of_its_profile(settings: Settings, monkeypat
     finally:
         local.stop()
         cluster.stop()
+
+
+def test_only_who_has_the_token_is_let_in_and_no_command_shows_it(stack: Settings) -> None:
+    address, _, token = stack.spark_remote.partition("/;token=")
+    assert len(token) == 64
+    for wrong in (address, f"{address}/;token=guess"):
+        with pytest.raises(AccessDeniedError, match=f"Spark at {address} denies access"):
+            connect(wrong)
+    for name in ("spark/token", "run/plan.json", "services.json", "endpoints.json"):
+        file = stack.home / name
+        assert (token in file.read_text(), file.stat().st_mode & 0o777) == (True, 0o600), name
+    logs = [path for path in (stack.home / "logs").iterdir() if token.encode() in path.read_bytes()]
+    assert logs == []
+    for command, options in ((status, []), (status, ["--json"]), (config, []), (config, ["--json"])):
+        said = CliRunner().invoke(command.app, options, env={"LAKEHOUSE_HOME": str(stack.home)})
+        assert address in said.output.replace("\n", ""), (said.output, said.exception)
+        assert token not in said.output
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Here: its options and its command line. Not here: client sessions (lakehouse.eng
 
 import importlib.util
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
     classes = class_path(settings)
+    token = _token(home)
     event_log: dict[str, str] = {}
     if settings.spark_event_log:
         (home / "events").mkdir(exist_ok=True)
@@ -111,15 +113,29 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
             "PYSPARK_PYTHON": sys.executable,
             "SPARK_LOCAL_IP": LOOPBACK,
             "TZ": "UTC",
+            **({TOKEN_VARIABLE: token} if token else {}),
         },
         port=port,
-        # With a token Spark's clients demand TLS of every host but one of this name.
-        url=f"sc://{'localhost' if os.environ.get(TOKEN_VARIABLE) else LOOPBACK}:{port}",
+        url=f"sc://{LOOPBACK}:{port}{f'/;token={token}' if token else ''}",
         log=str(log),
         output=str(settings.home / "logs" / "spark.out"),
         endpoint="SPARK_REMOTE",
         stop_seconds=45 if any("AtExit" in option for option in archive_options) else 10,
     )
+
+
+def _token(home: Path) -> str:
+    """The token that the server asks of its clients; whoever may run queries on it acts as this user.
+
+    Kept in a file of this user alone, the same at each start. Empty when the user has set one: then every process takes
+    it from the environment, and it is written nowhere.
+    """
+    if os.environ.get(TOKEN_VARIABLE):
+        return ""
+    kept = home / "token"
+    if not kept.is_file():
+        write_atomically(kept, secrets.token_hex(32) + "\n", mode=0o600)
+    return kept.read_text(encoding="utf-8").strip()
 
 
 def heap(settings: Settings) -> str:

@@ -45,9 +45,9 @@ class StackFiles:
         return _read(self.services)
 
     def write_services(self, supervisor: Identity, services: dict[str, dict[str, Any]]) -> None:
-        """Write down who runs."""
+        """Write down who runs. Only the user may read it: addresses may carry a token."""
         document = {"supervisor": {"pid": supervisor.pid, "created": supervisor.created}, "services": services}
-        write_atomically(self.services, json.dumps(document, indent=1))
+        write_atomically(self.services, json.dumps(document, indent=1), mode=0o600)
 
     def supervisor(self) -> Identity | None:
         """The running supervisor, or None; a stale entry counts as none."""
@@ -61,11 +61,11 @@ class StackFiles:
         return {name: Identity(entry["pid"], entry["created"]) for name, entry in entries.items() if entry["pid"]}
 
     def write_endpoints(self, specs: list[ServiceSpec]) -> None:
-        """Publish the addresses under the names of their settings."""
+        """Publish the addresses under the names of their settings, to this user."""
         addresses = {spec.endpoint: spec.url for spec in specs if spec.endpoint}
         for spec in specs:
             addresses |= spec.more_endpoints
-        write_atomically(self.endpoints, json.dumps(addresses, indent=1) + "\n")
+        write_atomically(self.endpoints, json.dumps(addresses, indent=1) + "\n", mode=0o600)
 
     def forget(self) -> None:
         """Remove what describes a running stack."""

@@ -4,11 +4,10 @@ Here: functions that a `deliver` step names. Not here: gold's own exports (`lake
 """
 
 import html
-import os
-from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import UsageError
+from lakehouse.lake.batch.files import replace, window_file
 from lakehouse.lake.batch.run import StepContext
 
 _PAGE = """<!doctype html>
@@ -43,8 +42,8 @@ def report(context: StepContext) -> dict[str, Any]:
             "<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in shown
         ),
     )
-    path = _folder(context, "reports") / f"{_file(context)}.html"
-    _replace(path, page.encode())
+    path = window_file(context, "reports", "html")
+    replace(path, page.encode())
     return {"path": str(path), "rows": total}
 
 
@@ -57,8 +56,8 @@ def export(context: StepContext) -> dict[str, Any]:
     table = context.read(context.options.get("input") or _only_input(context)).toArrow()
     paths = {}
     for kind in context.options.get("formats", ["csv"]):
-        path = _folder(context, "exports") / f"{_file(context)}.{kind}"
-        _replace(path, _encoded(table, kind))
+        path = window_file(context, "exports", kind)
+        replace(path, _encoded(table, kind))
         paths[kind] = str(path)
     return {"rows": table.num_rows, "files": paths}
 
@@ -82,24 +81,6 @@ def _encoded(table: Any, kind: str) -> bytes:
 
 def _only_input(context: StepContext) -> str:
     return context.inputs[0]
-
-
-def _folder(context: StepContext, kind: str) -> Path:
-    folder = context.settings.home / kind / context.pipeline.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _file(context: StepContext) -> str:
-    """The window's name in files: some systems allow no colon."""
-    return context.window.key.replace(":", "")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Readers see the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _cell(value: Any) -> str:

@@ -18,6 +18,8 @@ Add = dict[str, Any]
 # As many characters of a text as Delta's own statistics have.
 _TEXT = 32
 _LAST_CHARACTER = "\U0010ffff"
+# What it takes to read the rows of a file.
+_TO_READ = ("path", "partitionValues", "deletionVector")
 
 
 def add_of(table: Path, file: Path, partition: Mapping[str, str | None], columns: Iterable[str]) -> Add:
@@ -50,13 +52,17 @@ def removed(add: Add, at: int) -> dict[str, Any]:
     return {**kept, "deletionTimestamp": at, "dataChange": True, "extendedFileMetadata": True}
 
 
-def active_adds(table: Path, version: int, event_dates: Container[str] | None = None) -> dict[str, Add]:
+def active_adds(
+    table: Path, version: int, event_dates: Container[str] | None = None, *, names: Container[str] | None = None
+) -> dict[str, Add]:
     """The `add`s of the files that a version consists of, by file name.
 
     Args:
         table: The table.
         version: The version.
         event_dates: Only files of these event dates (ISO); None for all.
+        names: Only these files, whole. None for all, with no more than it takes to read their rows: of thousands of
+            small files, what else is known is more than the worker should hold.
 
     Raises:
         LogDamagedError: the log does not tell of the version.
@@ -68,7 +74,8 @@ def active_adds(table: Path, version: int, event_dates: Container[str] | None = 
     for number in range(version, -1, -1):
         checkpoint, commit = log / f"{number:020d}.checkpoint.parquet", log / f"{number:020d}.json"
         if checkpoint.is_file():
-            return active | {_name(add["path"]): add for add in _of_checkpoint(checkpoint, decided, event_dates)}
+            listed = _of_checkpoint(checkpoint, event_dates, names)
+            return active | {name: add for name, add in listed if name not in decided}
         if not commit.is_file():
             raise LogDamagedError(
                 f"The Delta log of {table} has neither commit {number} nor a checkpoint of it.",
@@ -78,33 +85,37 @@ def active_adds(table: Path, version: int, event_dates: Container[str] | None = 
         known = read_commit(commit)
         for add in known.added:
             name = _name(add["path"])
-            if name not in decided and (event_dates is None or add["partitionValues"]["event_date"] in event_dates):
-                active[name] = add
+            is_wanted = event_dates is None or add["partitionValues"]["event_date"] in event_dates
+            if name not in decided and is_wanted and (names is None or name in names):
+                active[name] = add if names is not None else {key: add[key] for key in _TO_READ if key in add}
         decided |= {_name(add["path"]) for add in known.added} | set(map(_name, known.removed))
     return active
 
 
-def _of_checkpoint(file: Path, decided: set[str], event_dates: Container[str] | None) -> Iterator[Add]:
-    """What a checkpoint has of these event dates, but for the files that later commits have decided about."""
+def _of_checkpoint(
+    file: Path, event_dates: Container[str] | None, names: Container[str] | None
+) -> Iterator[tuple[str, Add]]:
+    """What a checkpoint has of these event dates and files, by file name."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    adds = pq.read_table(file, columns=["add"])["add"].combine_chunks()
+    columns = ["add"] if names is not None else [f"add.{name}" for name in _TO_READ]
+    with pq.ParquetFile(file) as checkpoint:
+        # One without deletion vectors may have no columns for them.
+        adds = checkpoint.read(columns=columns)["add"].combine_chunks()
     adds = adds.filter(adds.is_valid())
     if event_dates is not None:
         days = pc.map_lookup(adds.field("partitionValues"), "event_date", "first").to_pylist()
-        adds = adds.take([place for place, day in enumerate(days) if day in event_dates])
+        adds = adds.filter(pa.array([day in event_dates for day in days], pa.bool_()))
+    if names is not None:
+        files = adds.field("path").to_pylist()
+        adds = adds.filter(pa.array([_name(path) in names for path in files], pa.bool_()))
     for add in adds.to_pylist():
-        if _name(add["path"]) not in decided:
-            yield {
-                "path": add["path"],
-                "partitionValues": dict(add["partitionValues"]),
-                "size": add["size"],
-                "modificationTime": add["modificationTime"],
-                "dataChange": False,
-                "stats": add["stats"],
-                **({"deletionVector": _without_nulls(add["deletionVector"])} if add.get("deletionVector") else {}),
-            }
+        known = {key: add[key] for key in ("path", "size", "modificationTime", "stats") if key in add}
+        if add.get("deletionVector"):
+            known["deletionVector"] = _without_nulls(add["deletionVector"])
+        yield _name(add["path"]), {**known, "partitionValues": dict(add["partitionValues"]), "dataChange": False}
 
 
 def _name(path: str) -> str:

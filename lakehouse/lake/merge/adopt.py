@@ -65,7 +65,7 @@ def adopt(
         taken = taken_by_truncate(staged, active)
         lost |= taken.rows
         files += [taken.remains] if taken.remains else []
-    held = {file.name: active[file.name] for file in lost.held}
+    held = active_adds(table, version, days, names={file.name for file in lost.held}) if lost.held else {}
     hiding = {file.name: read_vector(table, held[file.name]) | rows for file, rows in lost.held.items()}
     new: dict[str, Add] = {}
     for file in files:

@@ -3,8 +3,9 @@
 Here: finding the others by their keys alone. Not here: the rule itself (`transforms.winners`), hiding them (`adopt`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
     from pyroaring import BitMap64
 
+_FILES_AT_ONCE = 128
 _DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "binary": "blob", "array<bigint>": "bigint[]"}
 
 
@@ -46,28 +48,29 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
         active: The files, by name, that the table consists of where the staged rows have their event dates.
     """
     contract = staged.contract
-    identity = [f'"{name}"' for name in contract.identity]
-    order = [f'"{name}"' for name in winning_order(contract)]
-    wanted = [*contract.identity, *winning_order(contract)]
+    identity = ", ".join(f'"{name}"' for name in contract.identity)
     direction = "desc" if contract.latest_wins else "asc"
-    with lasting_delta_connection() as connection:
-        query = f"""
-            with rivals as ({rivals_of(connection, staged, active, wanted)}),
-            -- Numbers are counted faster than keys; the few that share one are looked at again below.
-            shared as (
-                select h from (
-                    select hash({", ".join(identity)}) as h, is_staged from rivals
-                ) group by h having count(*) > 1 and bool_or(is_staged)
+    order = ", ".join(f'"{name}" {direction}' for name in winning_order(contract))
+    wanted = [*contract.identity, *winning_order(contract)]
+    new = staged.files(VALID)
+    # What is made here is this connection's own, and goes with it. Numbers are compared faster than keys.
+    with lasting_delta_connection() as duck:
+        rows = rivals_of(duck, staged, {}, new, wanted)
+        duck.execute(f"create temp table rivals as select *, hash({identity}) as h from ({rows})")  # noqa: S608 - our own files and names, quoted
+        for some in _in_turn(active):
+            # One new file tells what columns there are: old ones may lack some.
+            rows = rivals_of(duck, staged, some, new[:1], wanted)
+            duck.execute(
+                f"insert into rivals select *, hash({identity}) from ({rows}) "  # noqa: S608 - our own files and names, quoted
+                f"where not is_staged and hash({identity}) in (select h from rivals where is_staged)"
             )
+        query = f"""
             select is_staged, filename, file_row_number as row_number from (
-                select *, row_number() over (
-                    partition by {", ".join(identity)}
-                    order by {", ".join(f"{name} {direction}" for name in order)}, is_staged
-                ) as place
-                from rivals where hash({", ".join(identity)}) in (select h from shared)
+                select *, row_number() over (partition by {identity} order by {order}, is_staged) as place
+                from rivals where h in (select h from rivals group by h having count(*) > 1)
             ) where place > 1
-        """  # noqa: S608 - our own files and names, quoted
-        return collected(connection, query)
+        """  # noqa: S608 - our own names
+        return collected(duck, query)
 
 
 def collected(connection: "DuckDBPyConnection", query: str) -> Losers:
@@ -82,8 +85,14 @@ def collected(connection: "DuckDBPyConnection", query: str) -> Losers:
     return result
 
 
-def rivals_of(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[str, Add], names: Iterable[str]) -> str:
-    """A query for these columns of all rows that readers see of the active files, and of all staged ones.
+def rivals_of(
+    connection: "DuckDBPyConnection",
+    staged: Staged,
+    active: Mapping[str, Add],
+    new: Iterable[Path],
+    names: Iterable[str],
+) -> str:
+    """A query for these columns of all rows that readers see of the active files, and of these staged ones.
 
     Not by DuckDB's `delta_scan`: it keeps some memory of each file that it has listed until the process ends (1.5.5).
     """
@@ -96,7 +105,7 @@ def rivals_of(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[
     wanted = dict.fromkeys(names)
     held = {str(staged.table / unquote(add["path"])): add for add in active.values()}
     files = [(path, False, add["partitionValues"]) for path, add in held.items()]
-    files += [(str(file), True, staged.partition_of(file)) for file in staged.files(VALID)]
+    files += [(str(file), True, staged.partition_of(file)) for file in new]
     values = ", ".join(
         f"({literal(path)}, {is_staged}{''.join(f', {literal(values.get(name))}' for name in of_file)})"
         for path, is_staged, values in files
@@ -122,6 +131,13 @@ def rivals_of(connection: "DuckDBPyConnection", staged: Staged, active: Mapping[
         join (values {values}) f(path, is_staged{told}) on f.path = r.filename
         anti join hidden on hidden.filename = r.filename and hidden.row_number = r.file_row_number
     """  # noqa: S608 - our own files and names, quoted
+
+
+def _in_turn(active: Mapping[str, Add]) -> Iterator[dict[str, Add]]:
+    """The files, so many at a time: DuckDB holds what it knows of each file of a query until the query's end."""
+    left = iter(active.items())
+    while some := dict(islice(left, _FILES_AT_ONCE)):
+        yield some
 
 
 def _joined(one: dict[Path, "BitMap64"], other: dict[Path, "BitMap64"]) -> dict[Path, "BitMap64"]:

@@ -40,7 +40,7 @@ def taken_by_truncate(staged: Staged, active: Mapping[str, Add]) -> Taken:
     # What is made here is this connection's own, and goes with it.
     with lasting_delta_connection() as duck:
         for view, files in (("staged", {}), ("rivals", active)):
-            duck.execute(f"create temp view {view} as {rivals_of(duck, staged, files, wanted)}")
+            duck.execute(f"create temp view {view} as {rivals_of(duck, staged, files, staged.files(VALID), wanted)}")
         duck.execute(f"""
             create temp table truncated as select * from rivals r where {has_no_key}
             order by {", ".join(f"{name} desc" for name in order)}, is_staged limit 1

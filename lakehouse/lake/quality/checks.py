@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Severity
-from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (
     DEFAULT_TOLERANCE,
@@ -102,6 +103,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)))
             kept, warned = _kept(spark, contract, paths, days)
             rejected, by_reason = _rejected(spark, contract, paths, days)
     finally:

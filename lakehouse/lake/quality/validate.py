@@ -7,8 +7,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.errors import LakehouseError
+from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.quality.checks import RuleResult, evaluate_rules
 from lakehouse.lake.quality.measure import Layer, measure
@@ -55,6 +56,7 @@ def validate(
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)))
             frame = spark.read.format("delta").load(path)
             results = [schema_result(layer, contract, {name: kind.lower() for name, kind in frame.dtypes})]
             if not results[0].passed:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect, materialised, spark_errors
+from lakehouse.engine.spark import connect, expect_rows, materialised, spark_errors
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.conflicts import again_after_conflict
@@ -19,7 +19,7 @@ from lakehouse.lake.guards.durable import settled
 from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.history import held_through, rebuild
-from lakehouse.lake.ledger import current_version, last_plan, merged_through
+from lakehouse.lake.ledger import current_version, last_plan, merged_through, offsets_read
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import DayReport
@@ -60,6 +60,7 @@ def rebuild_silver(
     try:
         with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
             ensure_tables(spark, contract, paths)
+        expect_rows(spark, offsets_read(paths.bronze(contract.name)))
         for some in [days] if contract.is_cdc else [[day] for day in days]:
             lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
             with lock, settled(settings, paths.silver(contract.name)):

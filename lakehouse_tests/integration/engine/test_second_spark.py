@@ -45,7 +45,7 @@ def test_a_stream_moves_to_another_server_and_back(
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
 
     for wrong in (guarded.spark_remote, f"{guarded.spark_remote}/;token=guess"):
-        with pytest.raises(AccessDeniedError, match="Spark at sc://localhost"):
+        with pytest.raises(AccessDeniedError, match=r"Spark at sc://127\.0\.0\.1"):
             connect(wrong)
     monkeypatch.setenv("SPARK_REMOTE", f"{guarded.spark_remote}/;token={TOKEN}")
     sent += send(settings, contract.topic.name, some_records(100, 40))

@@ -10,9 +10,10 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.kafka.client import producer_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.kafka.topics import apply_topics, desired_topics
-from lakehouse.lake import bronze
+from lakehouse.lake import records
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.planner import WAIT_SECONDS
+from lakehouse.lake.records import RecordReader
 from lakehouse.settings import Settings
 from lakehouse_tests.streams import sales_on, send
 
@@ -65,13 +66,13 @@ def test_the_partitions_of_one_batch_are_read_side_by_side(
 
     def tasks() -> set[tuple[int, int]]:
         with TopicReader(settings) as topics:
-            writer = BronzeWriter(contract, settings, spark, topics)
-            plan, _ = writer.plan(1000)
-            assert plan is not None
-            rows = writer.read(plan).selectExpr("spark_partition_id() AS task", "partition").distinct().collect()
+            plan, _ = BronzeWriter(contract, settings, spark, topics).plan(1000)
+        assert plan is not None
+        read = RecordReader(contract, settings, spark).read(plan)
+        rows = read.selectExpr("spark_partition_id() AS task", "partition").distinct().collect()
         return {(row["task"], row["partition"]) for row in rows}
 
     assert {partition for _, partition in tasks()} == {0, 1, 2}
     assert len({task for task, _ in tasks()}) == 1, "so few rows are one task, and one file"
-    monkeypatch.setattr(bronze, "_ROWS_PER_FILE", 10)
+    monkeypatch.setattr(records, "_ROWS_PER_FILE", 10)
     assert len(tasks()) == len({task for task, _ in tasks()}) == 3, "many rows: a task for each range"

@@ -9,8 +9,9 @@ import pytest
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec, Rule
-from lakehouse.errors import ForeignLakeError, QualityStopError
+from lakehouse.errors import DiskFullError, ForeignLakeError, QualityStopError
 from lakehouse.kafka.client import client_config
+from lakehouse.lake import drain as drains
 from lakehouse.lake.bronze import today
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import merged_through
@@ -132,13 +133,22 @@ def test_aborted_transactions_end_the_drain_with_nothing_waiting(settings: Setti
     assert verify(settings, [contract]).findings == []
 
 
-def test_a_broken_fail_rule_stops_silver_and_not_bronze(settings: Settings, topic_name: Topic) -> None:
+def test_a_broken_fail_rule_stops_silver_and_not_bronze(
+    settings: Settings, topic_name: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     relaxed = sales_on(settings, topic_name("sales"))
     guard = Rule(name="no_cash", sql="payment_method <> 'Cash'", severity="fail")
     strict = relaxed.model_copy(update={"rules": [*relaxed.rules, guard]})
     send(settings, strict.topic.name, [encode(sale(n, payment_method="Cash")) for n in range(3)])
-    with pytest.raises(QualityStopError, match=r"no_cash \(3 rows\)"):
-        run(strict, settings)
+
+    def without_room(*_: object) -> None:
+        raise DiskFullError("no room for facts")
+
+    with monkeypatch.context() as patch:
+        # The first error is the one that is told.
+        patch.setattr(drains, "write_facts", without_room)
+        with pytest.raises(QualityStopError, match=r"no_cash \(3 rows\)"):
+            run(strict, settings)
     paths = LakePaths.of(settings)
     assert backlog(strict, settings).total == 0
     assert merged_through(paths.silver(strict.name)) == -1

@@ -124,6 +124,16 @@ def test_live_layers_are_reached_by_name(home: Path) -> None:
     assert "silver, live" in result.stderr
 
 
+@pytest.mark.parametrize("layer", [layer for layer in Layer if layer is not Layer.gold])
+def test_every_layer_can_be_asked_and_pipelines_tables_by_their_names(home: Path, layer: Layer) -> None:
+    own = "batch-views" if layer is Layer.batch else layer.value
+    write_deltalake(str(home / "lake" / own / "own"), pa.table({"n": [1, 2]}))
+    write_deltalake(str(home / "lake" / "batch" / "daily_etl" / "daily_revenue"), pa.table({"n": [5]}))
+    query = "select (select sum(n) from own) as own, n from daily_etl.daily_revenue"
+    result = runner.invoke(app, [query, "--layer", layer.value, "--json"])
+    assert json.loads(result.stdout) == [{"own": 3, "n": 5}]
+
+
 def test_prompt_answers_statements_until_the_end_of_input(
     gold: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

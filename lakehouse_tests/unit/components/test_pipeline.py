@@ -46,6 +46,7 @@ FACTS = {
     "orders_star": ("30 3 * * *", "2026-01-01", False, 3, 5, {"etl"}),
     "sales_history": ("15 4 * * *", None, False, 3, 5, {"analysis"}),
     "source_etl": ("@daily", "2026-01-01", False, 3, 5, {"etl"}),
+    "user_features": ("0 5 * * *", "2026-01-01", False, 3, 5, {"features"}),
     "downstream_etl": (None, "2026-01-01", False, 3, 5, {"etl"}),
 }
 

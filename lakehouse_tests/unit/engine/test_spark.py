@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lakehouse.cli.config import app as config
-from lakehouse.engine import spark
+from lakehouse.engine import spark, spark_address
 from lakehouse.errors import BrokerUnreachableError, SparkUnreachableError
 
 
@@ -20,12 +20,12 @@ from lakehouse.errors import BrokerUnreachableError, SparkUnreachableError
     ],
 )
 def test_address(remote, expected):
-    assert spark.address(remote) == expected
+    assert spark_address.address(remote) == expected
 
 
 def test_a_token_is_never_shown(monkeypatch):
     remote = "sc://127.0.0.1:1/;token=canary"
-    assert spark.shown(remote) == "sc://127.0.0.1:1"
+    assert spark_address.shown(remote) == "sc://127.0.0.1:1"
     with pytest.raises(SparkUnreachableError) as caught:
         spark.connect(remote, timeout_seconds=0.1)
     assert "canary" not in f"{caught.value.problem} {caught.value.why} {caught.value.fix}"
