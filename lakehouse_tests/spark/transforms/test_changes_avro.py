@@ -2,6 +2,7 @@
 
 import struct
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,12 +10,12 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS
-from lakehouse.transforms.events import judge
+from lakehouse.transforms.events import judge, valid_rows
 from lakehouse_tests.changes import Change, Record, bronze_rows
 from lakehouse_tests.connector_avro import CITY, COLUMNS, AvroConverter, as_json, people_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = pytest.mark.spark
 JSON = people_of({"name": "people", "partitions": 3})
@@ -97,3 +98,21 @@ def _has(client: Any, number: int) -> bool:
     except SchemaRegistryError:
         return False
     return True
+
+
+def test_valid_rows_are_chosen_without_parsing_anything_again(spark: "SparkSession", tmp_path: Path) -> None:
+    """A condition that is pushed down through the steps before it makes thousands of parses of six."""
+    client = SchemaRegistryClient.new_client({"url": "mock://plans"})
+    converter = AvroConverter(client, "people")
+    spark.createDataFrame(bronze_rows([converter(ANNA)]), BRONZE_COLUMNS).write.parquet(str(tmp_path / "bronze"))
+    writers = {number: client.get_schema(number).schema_str for number in (1, 2)}
+    judged_rows = judge(spark.read.parquet(str(tmp_path / "bronze")), AVRO, ("topic",), writers=writers)
+
+    def parses(frame: "DataFrame") -> int:
+        plan = frame._explain_string(extended=True)
+        optimised = plan[plan.index("== Optimized") : plan.index("== Physical")]
+        return optimised.count("from_json(") + optimised.count("from_avro(")
+
+    valid = valid_rows(judged_rows, AVRO)
+    assert 0 < parses(valid) == parses(judged_rows) < 20
+    assert [row["name"] for row in valid.collect()] == ["Anna"]
