@@ -29,19 +29,20 @@ _CHANGES = 300
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.25
 # Publication day of the bundled sample's first report.
-_COVID_DAY = "2020-03-02"
+_COVID_DAY = "2026-03-02"
 
 
 def streams_beside(*, full: bool) -> list[StreamContract]:
     """The further streams, in the order in which they are shown."""
-    return [load_stream(name) for name in _SOURCES if full or name not in _ONLY_FULL]
+    return [load_stream(name) for name in (*_SOURCES, *_OF_PIPELINES) if full or name not in _ONLY_FULL]
 
 
 def send_loads(settings: Settings, contracts: list[StreamContract]) -> None:
     """Send each stream a small load unless its topic holds some already; Dagster's sensors see to the rest."""
     for contract in contracts:
-        if not any(read_topic_state(settings, contract.topic.name).end.values()):
-            _send(settings, contract, _SOURCES[contract.name]())
+        source = _SOURCES.get(contract.name)
+        if source is not None and not any(read_topic_state(settings, contract.topic.name).end.values()):
+            _send(settings, contract, source())
 
 
 def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
@@ -86,7 +87,10 @@ def show_pipelines(settings: Settings, *, full: bool) -> None:
     from lakehouse.lake.batch.run import run_pipeline
 
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    for name, window in [("orders_star", yesterday), *([("covid_etl", _COVID_DAY)] if full else [])]:
+    windows = {"orders_star": yesterday}
+    if full:
+        windows |= {"daily_etl": yesterday, "covid_etl": _COVID_DAY}
+    for name, window in windows.items():
         began = time.monotonic()
         reports = run_pipeline(load_pipeline(name), window, settings, lambda _: None)
         steps = " → ".join(f"{report.step} {report.rows:,}" for report in reports)
@@ -133,4 +137,5 @@ _SOURCES: "dict[str, Callable[[], Iterator[Message]]]" = {
     "customers": _changes("customers"),
     "orders": _changes("orders"),
 }
-_ONLY_FULL = ("orders",)
+_OF_PIPELINES = ("covid_updates",)
+_ONLY_FULL = ("orders", *_OF_PIPELINES)
