@@ -132,7 +132,7 @@ def _append(bench: Workbench, contract: StreamContract, topics: TopicReader, row
     writer = BronzeWriter(contract, bench.settings, bench.spark, topics)
     plan, waiting = writer.plan(rows)
     assert plan is not None
-    assert writer.append(plan, waiting).rows == rows
+    assert bench.append(writer, plan, waiting) == rows
 
 
 def _merge(bench: Workbench, contract: StreamContract, rows: int) -> None:

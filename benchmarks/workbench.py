@@ -26,6 +26,7 @@ from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.in_flight import InFlight
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings, load_settings
 from lakehouse.sources.producer import EventSender, Summary, run
@@ -100,6 +101,12 @@ class Workbench:
         for path in (self.paths.silver(contract.name), self.paths.quarantine(contract.name)):
             shutil.rmtree(path)
         ensure_tables(self.spark, contract, self.paths)
+
+    def append(self, writer: BronzeWriter, plan: Plan, waiting: int) -> int:
+        """Take one micro-batch into bronze; returns its rows."""
+        with InFlight(writer) as batches:
+            batches.begin(plan, waiting)
+            return batches.commit().rows
 
     def catch_up(self, contract: StreamContract, batch_rows: int = 0) -> int:
         """Take what waits in the stream's topic into bronze as a drain does; returns the rows."""

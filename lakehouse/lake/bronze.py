@@ -152,13 +152,8 @@ class BronzeWriter:
         oldest = first_timestamps(self._settings, state.topic, long)
         return within_rate(start, end, {p: (now - moment).total_seconds() for p, moment in oldest.items()}, rate)
 
-    def append(self, plan: Plan, waiting: int = 0) -> BatchReport:
-        """Write one plan. Raises as `staged`, `lost_records_named` and `commit`."""
-        with self.lost_records_named(plan), self.staged(plan, waiting) as batch:
-            return self.commit(batch)
-
     @contextmanager
-    def staged(self, plan: Plan, waiting: int = 0) -> Iterator[StagedBatch]:
+    def staged(self, plan: Plan, waiting: int) -> Iterator[StagedBatch]:
         """The plan's records in files, within the block; no reader of the table knows of them.
 
         Raises:

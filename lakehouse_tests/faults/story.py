@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
+from lakehouse.lake.in_flight import InFlight
+from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.verify import StreamProof, verify
 from lakehouse.settings import Settings
@@ -72,6 +75,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "condition did not come true"
         time.sleep(0.01)
+
+
+def append(writer: BronzeWriter, plan: Plan, waiting: int = 0) -> BatchReport:
+    """One micro-batch, begun and committed."""
+    with InFlight(writer) as batches:
+        batches.begin(plan, waiting)
+        return batches.commit()
 
 
 def data_files(table: str) -> set[Path]:

@@ -14,7 +14,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.repair.gaps import accept_gap, find_gap
 from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings
-from lakehouse_tests.faults.story import Topic, drain_once
+from lakehouse_tests.faults.story import Topic, append, drain_once
 from lakehouse_tests.streams import encode, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -80,7 +80,7 @@ def test_records_that_go_between_plan_and_read_stop_the_batch_whole(settings: Se
             assert plan is not None
             delete_before(settings, contract.topic.name, {0: plan.start[0] + 2})
             with pytest.raises(ResumePointGoneError):
-                writer.append(plan)
+                append(writer, plan)
     finally:
         spark.stop()
     known = last_plan(LakePaths.of(settings).bronze(contract.name))

@@ -20,7 +20,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.settings import Settings
-from lakehouse_tests.faults.story import Topic, assert_whole, data_files, some_records, start_worker, wait_for
+from lakehouse_tests.faults.story import Topic, append, assert_whole, data_files, some_records, start_worker, wait_for
 from lakehouse_tests.streams import sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -63,7 +63,7 @@ def test_a_zombie_with_a_stale_plan_changes_nothing(settings: Settings, topic_na
             assert stale is not None
             drain(contract, settings, budget_seconds=240, idle_seconds=0)
             with pytest.raises(BatchConflictError):
-                asleep.append(stale)
+                append(asleep, stale)
     finally:
         spark.stop()
     assert_whole(contract, settings, len(values))
@@ -80,7 +80,7 @@ def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, t
             writer = BronzeWriter(contract, settings, spark, topics)
             plan, waiting = writer.plan(1000)
             assert plan is not None
-            writer.append(plan, waiting)
+            append(writer, plan, waiting)
         asleep = SilverWriter(contract, settings, spark)
         stale = asleep.next_step(1000)
         assert stale is not None
