@@ -50,9 +50,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ViewStore]:
     """A fresh store of each kind."""
     if request.param == "redis":
+        url = request.getfixturevalue("redis_url")
         import redis
 
-        url = request.getfixturevalue("redis_url")
         yield open_store(load_settings(LAKEHOUSE_HOME=tmp_path, LAKEHOUSE_VIEW_STORE=url))
         redis.Redis.from_url(url).flushdb()
         return
