@@ -36,6 +36,8 @@ from lakehouse.lake.silver import SilverWriter
 from lakehouse.settings import Settings
 
 _POLL_SECONDS = 0.05
+# From the begin of a micro-batch that left nothing waiting to the next: silver is to have some of the machine, too.
+_REST_SECONDS = 0.4
 _FLUSH_SECONDS = 10.0
 _LOCK_SECONDS = 900.0
 
@@ -146,23 +148,28 @@ class _Drain:
         """Begin and commit micro-batches; what was begun when a reason to end came is committed first."""
         idle_since = time.monotonic()
         reason: StopReason | None = None
+        rested_at = idle_since
         with InFlight(writer) as batches:
             while True:
                 if time.monotonic() >= deadline:
                     reason = reason or "budget"
-                if reason is None and batches.has_room:
+                if reason is None and batches.has_room and time.monotonic() >= rested_at:
                     plan, waiting = self._plan(writer, batches)
                     if plan is not None and day is not None and plan.day > day:
                         reason = "midnight"
                     elif plan is not None:
                         crash_point("after_plan")
                         batches.begin(plan, waiting)
+                        # Of a backlog the next is begun at once.
+                        rested_at = time.monotonic() + (_REST_SECONDS if waiting <= plan.span else 0.0)
                         continue
                 if batches:
                     self._commit(batches)
                     idle_since = time.monotonic()
                 elif reason is not None:
                     return reason
+                elif (rest := rested_at - time.monotonic()) > 0:
+                    time.sleep(rest)
                 else:
                     self._deliver()
                     if time.monotonic() - idle_since >= idle_seconds:
