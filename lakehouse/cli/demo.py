@@ -114,6 +114,7 @@ def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Ca
 
     `at_last` is called when the last events are on their way and Spark is well.
     """
+    from lakehouse.cli.demo_beside import too_long
     from lakehouse.cli.demo_view import LiveView
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -137,11 +138,8 @@ def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Ca
             if is_done:
                 return
             if time.monotonic() > deadline:
-                raise LakehouseError(
-                    f"After {_PATIENCE_SECONDS:.0f} s {flow.sent - totals.silver_read:,} events are still under way.",
-                    why="The machine is busy, or a run failed.",
-                    fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
-                )
+                left = flow.sent - totals.silver_read
+                raise too_long(settings, f"After {_PATIENCE_SECONDS:.0f} s {left:,} events are still under way.")
             time.sleep(0.25)
 
 

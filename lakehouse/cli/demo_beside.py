@@ -57,11 +57,8 @@ def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
         end = read_topic_state(settings, contract.topic.name).end
         while not _has_all(paths, contract.name, end):
             if time.monotonic() > deadline:
-                raise LakehouseError(
-                    f"After {_PATIENCE_SECONDS:.0f} s silver does not have all of {contract.name}.",
-                    why="The machine is busy, or a run failed.",
-                    fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
-                )
+                waited = f"After {_PATIENCE_SECONDS:.0f} s"
+                raise too_long(settings, f"{waited} silver does not have all of {contract.name}.")
             time.sleep(_POLL_SECONDS)
         totals = Tally(contract, paths).update()
         err.print(
@@ -70,6 +67,15 @@ def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+def too_long(settings: Settings, problem: str) -> LakehouseError:
+    """What the demo says when it has waited in vain for Dagster's runs."""
+    return LakehouseError(
+        problem,
+        why="The machine is busy, or a run failed.",
+        fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
+    )
 
 
 def _has_all(paths: LakePaths, stream: str, end: dict[int, int]) -> bool:

@@ -162,11 +162,10 @@ class BronzeWriter:
         """
         began = time.monotonic()
         with staging_folder(self._path) as folder:
-            if plan.ranges:
-                rows = self._reader.read(plan).drop("arrival_date")
-                with spark_errors():
-                    expect_rows(self._spark, plan.span)
-                    rows.write.options(**_FILES).parquet(str(folder / f"arrival_date={plan.day}"))
+            rows = self._reader.read(plan).drop("arrival_date")
+            with spark_errors():
+                expect_rows(self._spark, plan.span)
+                rows.write.options(**_FILES).parquet(str(folder / f"arrival_date={plan.day}"))
             yield StagedBatch(plan, waiting, folder, began)
 
     def commit(self, batch: StagedBatch) -> BatchReport:

@@ -143,9 +143,9 @@ def last_plan(path: str) -> tuple[Plan, Commit] | None:
 
 
 def offsets_read(path: str) -> int:
-    """How many offsets bronze has read: no table of the stream has more rows."""
+    """`Plan.offsets_read` of the batch committed last; 0 when nothing was ever ingested."""
     known = last_plan(path)
-    return sum(known[0].end.values()) if known else 0
+    return known[0].offsets_read if known else 0
 
 
 def merged_through(silver_path: str) -> int:

@@ -88,6 +88,11 @@ class Plan:
         return 0 if self.gap else sum(self.end[p] - self.start[p] for p in self.end)
 
     @property
+    def offsets_read(self) -> int:
+        """Offsets that the stream has read with this batch: no table of the stream has more rows."""
+        return sum(self.end.values())
+
+    @property
     def ranges(self) -> dict[int, list[int]]:
         """`{partition: [start, end]}` of the partitions in which this batch reads something."""
         if self.gap:

@@ -15,7 +15,7 @@ from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.gold.builds import gold_path
 from lakehouse.lake.guards.identity import read_lake_id
-from lakehouse.lake.ledger import Commit, current_version, last_commit_of, offsets_read, plans_in
+from lakehouse.lake.ledger import Commit, current_version, last_commit_of, plans_in
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.proofs.bronze import prove_bronze
@@ -141,7 +141,7 @@ def _prove(
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
     last = history[-1][0]
-    expect_rows(spark, offsets_read(paths.bronze(contract.name)))
+    expect_rows(spark, last.offsets_read)
     gone = deleted(paths.bronze(contract.name))
     bronze = spark.read.format("delta").load(paths.bronze(contract.name))
     if gone is not None:

@@ -122,8 +122,7 @@ class _Tracer:
         return self._answer(origin, row, versions)
 
     def _versions(self, key: Sequence[str], day: date | None) -> list[Version]:
-        # All offsets ever read: an upper bound of the rows in bronze.
-        expect_rows(self._spark, sum(self._newest.end.values()))
+        expect_rows(self._spark, self._newest.offsets_read)
         return versions_of(
             self._spark,
             self._contract,
