@@ -70,10 +70,23 @@ def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
 
 
 def too_long(settings: Settings, problem: str) -> LakehouseError:
-    """What the demo says when it has waited in vain for Dagster's runs."""
+    """What the demo says when it has waited in vain for Dagster's runs: the reason that they or the daemon gave."""
+    from lakehouse.engine.embedded.dagster_ui import DAEMON
+    from lakehouse.engine.embedded.last_words import last_words
+    from lakehouse.ops.logs import log_path
+    from lakehouse.ops.run_lines import last_failure
+
+    failure = last_failure(log_path())
+    daemon = last_words([settings.home / "logs" / f"{DAEMON}.log"])
+    reasons = [
+        f"The last run that failed ({failure['run_id'][:8]}, {failure.get('job')}) said: {failure['cause']}"
+        if failure
+        else "No run has failed; the machine may be busy.",
+        f"Dagster's daemon said: {daemon}" if daemon else "",
+    ]
     return LakehouseError(
         problem,
-        why="The machine is busy, or a run failed.",
+        why=" ".join(filter(None, reasons)),
         fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
     )
 

@@ -54,6 +54,12 @@ def lines_of(
     return [line for line in found if str(line.get("level", "info")) in LEVELS[least:]]
 
 
+def last_failure(path: Path) -> Line | None:
+    """The newest line that says why a step failed; None when none did."""
+    failures = [line for line in _read(path) if line.get("event_type") == "STEP_FAILURE" and line.get("cause")]
+    return failures[-1] if failures else None
+
+
 def _choose(runs: dict[str, Line], run: str, partition: str | None, attempt: int | None) -> str:
     """The id of the run that is meant."""
     of_job = [run_id for run_id, known in runs.items() if known.get("job") == run]

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 
+from lakehouse.engine.embedded import dagster_storage
 from lakehouse.engine.embedded.ports import LOOPBACK
 from lakehouse.engine.embedded.service import ServiceSpec
 from lakehouse.errors import SetupError
@@ -25,7 +26,7 @@ def prepare(settings: Settings, port: int) -> list[ServiceSpec]:
     """Prepare DAGSTER_HOME and return both services.
 
     Raises:
-        SetupError: the project has no workspace.yaml.
+        SetupError: the project has no workspace.yaml, or Dagster cannot open its databases.
     """
     if not WORKSPACE.is_file():
         raise SetupError(f"{WORKSPACE} is missing.", fix="Restore it: git checkout workspace.yaml")
@@ -33,6 +34,7 @@ def prepare(settings: Settings, port: int) -> list[ServiceSpec]:
     instance.mkdir(parents=True, exist_ok=True)
     if INSTANCE_CONFIG.is_file():
         shutil.copyfile(INSTANCE_CONFIG, instance / "dagster.yaml")
+    dagster_storage.make(instance)
     environment = {
         "DAGSTER_HOME": str(instance),
         "LAKEHOUSE_HOME": str(settings.home),

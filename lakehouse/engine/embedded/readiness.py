@@ -1,9 +1,4 @@
-"""Is a service well, and if it is not, what did it say last?
-
-Here: one real request per service, and its own last words. Not here: how long to wait (stack).
-"""
-
-from pathlib import Path
+"""Is a service well? Here: one real request per service. Not here: how long to wait (stack)."""
 
 from lakehouse.engine import spark as spark_client
 from lakehouse.engine.embedded import connect, dagster_ui, kafka, postgres, registry, spark
@@ -29,18 +24,3 @@ def is_healthy(spec: ServiceSpec, timeout_seconds: float) -> bool:
     except LakehouseError:
         return False
     return True
-
-
-def last_words(spec: ServiceSpec) -> str:
-    """The last line that sounds like a reason, out of the service's own files."""
-    for name in (spec.log, spec.output):
-        path = Path(name)
-        if not path.is_file():
-            continue
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-200:]
-        telling = [
-            line for line in lines if "ERROR" in line or "FATAL" in line or "Exception" in line or "Error" in line
-        ]
-        if telling:
-            return telling[-1].strip()[:300]
-    return "Its log says nothing."

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from lakehouse.engine.embedded import (
     connect,
@@ -20,9 +21,10 @@ from lakehouse.engine.embedded import (
     registry,
     spark,
 )
+from lakehouse.engine.embedded.last_words import last_words
 from lakehouse.engine.embedded.planning import plan_services
 from lakehouse.engine.embedded.preparation import Progress, Report, check_folder
-from lakehouse.engine.embedded.readiness import is_healthy, last_words
+from lakehouse.engine.embedded.readiness import is_healthy
 from lakehouse.engine.embedded.service import ServiceSpec, ServiceStatus
 from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.errors import SetupError
@@ -218,7 +220,7 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
         if died or time.monotonic() - began > limit:
             raise SetupError(
                 f"{spec.title} {'keeps dying' if died else f'does not answer after {limit:.0f} s'}.",
-                why=last_words(spec),
+                why=last_words((Path(spec.log), Path(spec.output))) or "Its log says nothing.",
                 fix=f"Read {spec.log} and {spec.output}; then: lakehouse doctor. `lakehouse down` stops the rest.",
             )
         if files.supervisor() is None:

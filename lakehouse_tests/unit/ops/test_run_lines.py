@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lakehouse.cli import logs
 from lakehouse.errors import UsageError
 from lakehouse.ops import logs as handler
+from lakehouse.ops.run_lines import last_failure
 from lakehouse.settings import PROJECT_ROOT
 
 DAYS = dg.StaticPartitionsDefinition(["2024-01-01", "2024-01-02"])
@@ -62,6 +63,9 @@ def test_a_run_is_found_and_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {line["run_id"] for line in said("covid_etl")} == {runs[3]}
     assert {line["run_id"] for line in said(runs[0][:8])} == {runs[0]}
     # A failed step says why: what it said itself, or the error at the bottom.
+    failure = last_failure(handler.log_path())
+    assert failure is not None
+    assert (failure["run_id"], failure["cause"]) == (runs[1], "OSError: connection refused")
     for number, cause in ((0, "BROKER_UNREACHABLE: start it"), (1, "OSError: connection refused")):
         shown = CliRunner().invoke(logs.app, [runs[number], "--level", "error"]).stdout
         assert f'Execution of step "extract__places" failed. {cause}\n' in shown
