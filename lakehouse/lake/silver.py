@@ -7,7 +7,7 @@ recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 import time
 from datetime import date
 from functools import cached_property
-from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -19,15 +19,17 @@ from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import exclusive, silver_lock
-from lakehouse.lake.ledger import commit_at, last_plan, merged_through, plans
+from lakehouse.lake.ledger import commit_at, last_plan, merged_through
 from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.profile import Profile, profile_of
 from lakehouse.lake.merge.staged import Staged, stage, staging
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.plan import Plan
+from lakehouse.lake.pending import Pending, files_of_all, is_small, pending_batches
 from lakehouse.lake.quarantine import record_rejects, send_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schema.registered import learn
+from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.quality.rules import date_list, schema_conditions
 from lakehouse.settings import Settings
 
@@ -38,13 +40,17 @@ _LOCK_SECONDS = 900.0
 
 
 class Step(NamedTuple):
-    """Bronze batches after `after` up to and including `through`: about `rows` rows, all in the arrival days `days`."""
+    """Bronze batches after `after` up to and including `through`: about `rows` rows, all in the arrival days `days`.
+
+    `files` has them all, and nothing else, where that is known without asking Delta.
+    """
 
     after: int
     through: int
     rows: int
     days: tuple[date, ...]
     generations: tuple[str, ...]
+    files: tuple[Path, ...] = ()
 
 
 class SilverWriter:
@@ -77,6 +83,8 @@ class SilverWriter:
         self._lock = silver_lock(settings, f"{contract.name}-replay" if self._paths.rebuilt else contract.name)
         self._first_batch = first_batch
         self._send_dead_letters = send_dead_letters
+        # Of files that never change: a hint that saves opening them.
+        self._known_keys = KnownKeys()
 
     @cached_property
     def _postman(self) -> Postman:
@@ -92,22 +100,22 @@ class SilverWriter:
         after = self._merged_through()
         if newest[0].batch <= after:
             return None
-        pending = _pending_plans(bronze, after)
-        if not pending or pending[0].batch != after + 1:
+        pending = pending_batches(bronze, after)
+        if not pending or pending[0].plan.batch != after + 1:
             raise LogDamagedError(
                 f"The Delta log of {bronze} no longer holds batch {after + 1}, which silver needs next.",
                 why="Old commits were cleaned up before silver read them, or a commit is missing.",
                 fix="See docs/runbooks/LOG_DAMAGED.md.",
             )
-        taken: list[Plan] = []
+        taken: list[Pending] = []
         rows = 0
-        for plan in pending:
-            if taken and rows + plan.span > max_rows:
+        for batch in pending:
+            if taken and rows + batch.plan.span > max_rows:
                 break
-            taken.append(plan)
-            rows += plan.span
-        days = tuple(sorted({plan.day for plan in taken}))
-        return Step(after, taken[-1].batch, rows, days, newest[0].generations)
+            taken.append(batch)
+            rows += batch.plan.span
+        days = tuple(sorted({batch.plan.day for batch in taken}))
+        return Step(after, taken[-1].plan.batch, rows, days, newest[0].generations, files_of_all(taken))
 
     def _merged_through(self) -> int:
         return max(self._first_batch - 1, merged_through(self._paths.silver(self._contract.name)))
@@ -132,7 +140,8 @@ class SilverWriter:
         with staging(self._contract, self._paths.silver(self._contract.name)) as staged:
             with spark_errors():
                 expect_rows(self._spark, step.rows)
-                stage(self._judged(step), staged, few=step.rows < MANY_ROWS)
+                few = step.rows < MANY_ROWS
+                stage(self._judged(step), staged, few=few, fetch=few and is_small(step.files))
             profile = profile_of(staged)
             self._require_quality(profile)
             with exclusive(self._lock, _LOCK_SECONDS):
@@ -165,11 +174,17 @@ class SilverWriter:
         )
 
     def _judged(self, step: Step) -> "DataFrame":
-        bronze = (
-            self._spark.read.format("delta")
-            .load(self._paths.bronze(self._contract.name))
-            .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
-        )
+        path = self._paths.bronze(self._contract.name)
+        if step.files:
+            # What Delta would find out again from its log, with a job of its own.
+            of_step = self._spark.read.schema(BRONZE_COLUMNS).option("basePath", path)
+            bronze = of_step.parquet(*map(str, step.files))
+        else:
+            bronze = (
+                self._spark.read.format("delta")
+                .load(path)
+                .where(f"arrival_date IN ({date_list(step.days)}) AND batch > {step.after} AND batch <= {step.through}")
+            )
         learn(bronze, self._contract, self._settings, self._paths)
         return judge_as_decided(bronze, self._contract, step.generations, self._paths)
 
@@ -226,9 +241,10 @@ class SilverWriter:
             "rejected": profile.rejected,
         }
         # A step without valid rows is a commit without files: the position must advance.
-        return adopt(staged, profile.event_dates, metadata, transaction=(f"silver/{contract.name}", step.through))
-
-
-def _pending_plans(bronze_path: str, after: int) -> list[Plan]:
-    """Committed plans with a number above `after`, oldest first."""
-    return [plan for plan, _ in takewhile(lambda known: known[0].batch > after, plans(bronze_path))][::-1]
+        return adopt(
+            staged,
+            profile.event_dates,
+            metadata,
+            transaction=(f"silver/{contract.name}", step.through),
+            known=self._known_keys,
+        )

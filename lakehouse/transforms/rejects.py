@@ -35,21 +35,34 @@ def as_quarantine(rejects: "DataFrame", contract: StreamContract) -> "DataFrame"
 
 def quarantine_row(contract: StreamContract) -> list[str]:
     """SQL for the columns of the quarantine table, of a judged row; `record` is the dead letter with its six keys."""
-    return [
-        "_topic_id AS topic_id",
-        "_partition AS partition",
-        "_offset AS offset",
-        "timestamp",
-        "key",
-        "value",
-        "split(_broken, ',') AS reasons",
-        f"{_error_type()} AS error_type",
-        f"{_message()} AS error_message",
-        f"{_record(contract)} AS record",
-        "_batch AS batch",
-        "_ingested_at",
-        "arrival_date",
-    ]
+    return [f"{value} AS {name}" for name, value in _columns(contract).items()]
+
+
+def quarantine_struct(contract: StreamContract) -> str:
+    """SQL for the same as one value, null where the row is no reject.
+
+    Its parts may be null, too: Arrow refuses a null of a struct whose parts may not.
+    """
+    parts = (f"CASE WHEN _broken != '' THEN {value} END AS {name}" for name, value in _columns(contract).items())
+    return f"CASE WHEN _broken != '' THEN struct({', '.join(parts)}) END"
+
+
+def _columns(contract: StreamContract) -> dict[str, str]:
+    return {
+        "topic_id": "_topic_id",
+        "partition": "_partition",
+        "offset": "_offset",
+        "timestamp": "timestamp",
+        "key": "key",
+        "value": "value",
+        "reasons": "split(_broken, ',')",
+        "error_type": _error_type(),
+        "error_message": _message(),
+        "record": _record(contract),
+        "batch": "_batch",
+        "_ingested_at": "_ingested_at",
+        "arrival_date": "arrival_date",
+    }
 
 
 def _error_type() -> str:

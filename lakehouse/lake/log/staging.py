@@ -1,21 +1,28 @@
 """A folder for data files that a table will take: on its disk, under a name that readers of Delta tables pass over.
 
-Here: the folder, and what its names say. Not here: what is written there, the commit (`commit`).
+Here: the folder, files in it by partition, what their names say. Not here: which rows, the commit (`commit`).
 """
 
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import uuid4
 
 from lakehouse.engine.storage import storage_errors
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _FOLDER = "_staged"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+# What Spark and Hive escape in a folder's name.
+_ESCAPED = re.compile(r"""[\x00-\x1f\x7f"#%'*/:=?\\{\[\]^]""")
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -45,6 +52,41 @@ def staged_files(table: str) -> Iterator[Path]:
     # Unlike a glob, it does not mind folders that go while it looks.
     for folder, _, names in os.walk(Path(table) / _FOLDER):
         yield from (Path(folder) / name for name in names if name.endswith(".parquet"))
+
+
+def write_partitions(
+    rows: "pa.Table", folder: Path, columns: list[str], *, without_dictionary: Collection[str] = ()
+) -> None:
+    """Write rows as Spark would: a file for each set of values of the `columns`, in folders that tell the values.
+
+    Args:
+        rows: The rows; `columns` are texts and become part of no file.
+        folder: Where the outermost folders go.
+        columns: From the outermost folder to the innermost.
+        without_dictionary: Columns of values that hardly repeat.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbered = rows.select(columns).append_column("row", pa.array(range(rows.num_rows), pa.int64()))
+    kept = rows.drop_columns(columns)
+    dictionaries = [name for name in kept.column_names if name not in without_dictionary]
+    for group in numbered.group_by(columns).aggregate([("row", "list")]).to_pylist():
+        target = folder.joinpath(*(f"{name}={_folder_name(group[name])}" for name in columns))
+        # No value and an empty one are one to Spark, too.
+        target.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            kept.take(pa.array(group["row_list"], pa.int64())),
+            target / f"part-{uuid4()}.zstd.parquet",
+            compression="zstd",
+            use_dictionary=dictionaries,
+            store_decimal_as_integer=True,
+        )
+
+
+def _folder_name(value: str | None) -> str:
+    """As Spark's; what neither escapes (other scripts) stands as it is."""
+    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", value) if value else _NO_VALUE
 
 
 def partition_of(file: Path, root: Path) -> dict[str, str | None]:

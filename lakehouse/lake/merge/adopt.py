@@ -14,6 +14,7 @@ from lakehouse.engine.storage import storage_errors
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.log.actions import Add, active_adds, add_of, hidden, removed, rows_of
 from lakehouse.lake.log.commit import Operation, commit, moved
+from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.truncated import taken_by_truncate
@@ -37,6 +38,7 @@ def adopt(
     metadata: Mapping[str, Any],
     *,
     transaction: tuple[str, int] | None = None,
+    known: KnownKeys | None = None,
 ) -> Adopted:
     """Take the staged valid rows into the table; of each identity the row that wins is seen afterwards, no other.
 
@@ -48,6 +50,7 @@ def adopt(
         event_dates: Their event dates (ISO); no other partition is read, where there are some.
         metadata: Goes into the commit.
         transaction: Application id and version of the step, for those who ask the table how far it is.
+        known: What earlier steps learned of the keys in the table's files; learns more.
 
     Raises:
         SchemaIncompatibleError: the table was brought up to another version of the contract meanwhile.
@@ -60,7 +63,8 @@ def adopt(
     files = staged.files(VALID)
     days = None if contract.is_cdc else set(event_dates)
     active = active_adds(table, version, days) if files else {}
-    lost = losers(staged, active) if files else Losers()
+    known = known or KnownKeys()
+    lost = losers(staged, active, known) if files else Losers()
     if files and contract.applies_truncates:
         taken = taken_by_truncate(staged, active)
         lost |= taken.rows
@@ -70,6 +74,7 @@ def adopt(
     new: dict[str, Add] = {}
     for file in files:
         partition, target = staged.partition_of(file), moved(file, staged.root(VALID), table)
+        known.rename(str(file), target.name)
         new[target.name] = add_of(table, target, partition, stats_columns(contract))
         if file in lost.staged:
             hiding[target.name] = lost.staged[file]

@@ -3,7 +3,7 @@
 Here: finding the others by their keys alone. Not here: the rule itself (`transforms.winners`), hiding them (`adopt`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.log.actions import Add
+from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.vectors import read_vector
 from lakehouse.lake.schema.tables import silver_types
@@ -38,7 +39,7 @@ class Losers:
         return Losers(_joined(self.held, other.held), _joined(self.staged, other.staged))
 
 
-def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
+def losers(staged: Staged, active: Mapping[str, Add], known: KnownKeys) -> Losers:
     """The rows that must not be seen once the staged rows are in the table.
 
     Among rows of one identity the same one wins in any order of arrival; of two equal ones, the one that is there.
@@ -46,6 +47,7 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
     Args:
         staged: The rows to come.
         active: The files, by name, that the table consists of where the staged rows have their event dates.
+        known: What is known of keys in files; learns those of the active files, and of the staged ones by their paths.
     """
     contract = staged.contract
     identity = ", ".join(f'"{name}"' for name in contract.identity)
@@ -57,7 +59,17 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
     with lasting_delta_connection() as duck:
         rows = rivals_of(duck, staged, {}, new, wanted)
         duck.execute(f"create temp table rivals as select *, hash({identity}) as h from ({rows})")  # noqa: S608 - our own files and names, quoted
-        for some in _in_turn(active):
+        known.keep(active)
+        _remember(known, duck, "select filename, h from rivals", str)
+        for some in _in_turn({name: add for name, add in active.items() if name not in known}):
+            # Hidden rows as well: an older version, restored, shows them again.
+            bare = {name: {**add, "deletionVector": None} for name, add in some.items()}
+            rows = rivals_of(duck, staged, bare, new[:1], contract.identity)
+            query = f"select filename, hash({identity}) as h from ({rows}) where not is_staged"  # noqa: S608 - likewise
+            _remember(known, duck, query, lambda path: Path(path).name)
+        ours = duck.execute("select distinct h from rivals").to_arrow_table()["h"].combine_chunks()
+        apart = known.without(active, ours)
+        for some in _in_turn({name: add for name, add in active.items() if name not in apart}):
             # One new file tells what columns there are: old ones may lack some.
             rows = rivals_of(duck, staged, some, new[:1], wanted)
             duck.execute(
@@ -71,6 +83,14 @@ def losers(staged: Staged, active: Mapping[str, Add]) -> Losers:
             ) where place > 1
         """  # noqa: S608 - our own names
         return collected(duck, query)
+
+
+def _remember(known: KnownKeys, connection: "DuckDBPyConnection", query: str, name_of: Callable[[str], str]) -> None:
+    """Remember the hashes `h` by `filename` that a query gives."""
+    grouped = f"select filename, list(h) as hashes from ({query}) group by filename"  # noqa: S608 - our own query
+    found: Table = connection.execute(grouped).to_arrow_table()
+    for file, hashes in zip(found["filename"].to_pylist(), found["hashes"], strict=True):
+        known.remember(name_of(file), hashes.values)
 
 
 def collected(connection: "DuckDBPyConnection", query: str) -> Losers:

@@ -6,7 +6,7 @@ A file of valid rows has columns more than the table, all of them null or a cons
 schema names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.engine.spark import spark_errors
-from lakehouse.lake.log.staging import partition_of, staging_folder
+from lakehouse.engine.storage import storage_errors
+from lakehouse.lake.log.staging import partition_of, staging_folder, write_partitions
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import VERDICTS
-from lakehouse.transforms.rejects import quarantine_row
+from lakehouse.transforms.rejects import quarantine_struct
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,31 +81,58 @@ def staging(contract: StreamContract, table: str) -> Iterator[Staged]:
         yield Staged(contract, Path(table), folder)
 
 
-def stage(judged: "DataFrame", staged: Staged, *, few: bool) -> None:
+def stage(judged: "DataFrame", staged: Staged, *, few: bool, fetch: bool = False) -> None:
     """Compute the judged rows, once, into files: valid ones by silver's partitions, rejects by themselves.
 
     Args:
         judged: Rows as `transforms.events.judge` leaves them.
         staged: Where to.
         few: There are so few rows that one task, and so one file per partition, is best.
+        fetch: They are so small that this process can hold them and write the files itself, which is done in a third
+            of the time that Spark takes for a dozen tiny ones.
+
+    Raises:
+        SparkUnreachableError, DiskFullError: as they say.
     """
     contract = staged.contract
-    passes = f"WHEN _op = 't' THEN '{IGNORED}' " if contract.ignores_truncates else ""
-    # The table's types, so that its readers find what the log says. What a reject has there may name no folder.
-    values = {
-        name: f"CASE WHEN _broken = '' THEN `{name}` END" if name in contract.partition_columns else f"`{name}`"
-        for name in silver_types(contract)
-    }
-    rows = judged.selectExpr(
-        *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in silver_types(contract).items()),
-        *(["cast(event_date AS string) AS _day"] if contract.is_cdc else []),
-        f"CASE WHEN _broken != '' THEN struct({', '.join(quarantine_row(contract))}) END AS _reject",
-        *(f"nullif({verdict}, '') AS {verdict}" for verdict in VERDICTS if verdict != "_broken"),
-        f"CASE WHEN _broken != '' THEN '{REJECTED}' {passes}ELSE '{VALID}' END AS {FATE}",
-    )
-    writer = (rows.coalesce(1) if few else rows).write.partitionBy(FATE, *contract.partition_columns)
-    # Values that hardly repeat: a dictionary of them is built for nothing.
-    for name in {*contract.unique, contract.event_time, "_offset"} - set(contract.partition_columns):
+    folders = [FATE, *contract.partition_columns]
+    if fetch:
+        with spark_errors():
+            table = _rows(judged, contract, as_text=folders).toArrow()
+        with storage_errors():
+            write_partitions(table, staged.folder, folders, without_dictionary=_hardly_repeating(contract))
+        return
+    rows = _rows(judged, contract)
+    writer = (rows.coalesce(1) if few else rows).write.partitionBy(folders)
+    for name in _hardly_repeating(contract):
         writer = writer.option(f"parquet.enable.dictionary#{name}", "false")
     with spark_errors():
         writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(staged.folder))
+
+
+def _rows(judged: "DataFrame", contract: StreamContract, *, as_text: Collection[str] = ()) -> "DataFrame":
+    """The rows with all that becomes of them: silver's columns, the quarantine table's, verdicts, fate.
+
+    A valid row has the table's types, so that its readers find what the log says; columns `as_text` are cast to text.
+    What a reject has in a partition column may name no folder.
+    """
+    passes = f"WHEN _op = 't' THEN '{IGNORED}' " if contract.ignores_truncates else ""
+    types = {name: "string" if name in as_text else kind for name, kind in silver_types(contract).items()}
+    values = {
+        name: f"CASE WHEN _broken = '' THEN cast(`{name}` AS {kind}) END"
+        if name in contract.partition_columns
+        else f"`{name}`"
+        for name, kind in silver_types(contract).items()
+    }
+    return judged.selectExpr(
+        *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in types.items()),
+        *(["cast(event_date AS string) AS _day"] if contract.is_cdc else []),
+        f"{quarantine_struct(contract)} AS _reject",
+        *(f"nullif({verdict}, '') AS {verdict}" for verdict in VERDICTS if verdict != "_broken"),
+        f"CASE WHEN _broken != '' THEN '{REJECTED}' {passes}ELSE '{VALID}' END AS {FATE}",
+    )
+
+
+def _hardly_repeating(contract: StreamContract) -> set[str]:
+    """Columns of values that hardly repeat: a dictionary of them is built for nothing."""
+    return {*contract.unique, contract.event_time, "_offset"} - set(contract.partition_columns)

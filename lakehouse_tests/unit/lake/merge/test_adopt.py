@@ -9,6 +9,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from duckdb import InvalidInputException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap64
@@ -20,6 +21,7 @@ from lakehouse.lake.log.actions import active_adds, hidden, removed
 from lakehouse.lake.merge import adopt as module
 from lakehouse.lake.merge import rivals
 from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.rivals import losers
 from lakehouse.lake.merge.staged import staging
 from lakehouse.lake.merge.vectors import write_vectors
@@ -34,11 +36,14 @@ _ROWS = st.tuples(
 _STEPS = st.lists(st.lists(_ROWS, max_size=6), min_size=1, max_size=4)
 
 
-def _take(path: Path, rows: list[Row], *, append: bool = False, through: int = 0) -> Adopted:
+def _take(
+    path: Path, rows: list[Row], *, append: bool = False, through: int = 0, known: KnownKeys | None = None
+) -> Adopted:
     contract = _SALES.model_copy(update={"mode": "append" if append else "upsert"})
     with staging(contract, str(path)) as staged:
         put(staged, [row._replace(category=_escaped(row.category)) for row in rows])
-        return adopt(staged, {row.day for row in rows}, {"kind": "silver"}, transaction=("silver/sales", through))
+        days = {row.day for row in rows}
+        return adopt(staged, days, {"kind": "silver"}, transaction=("silver/sales", through), known=known)
 
 
 def _escaped(value: str) -> str:
@@ -46,11 +51,12 @@ def _escaped(value: str) -> str:
     return value.replace("%", "%25").replace("/", "%2F")
 
 
-@settings(max_examples=10, deadline=None)
-@given(steps=_STEPS, append=st.booleans(), repeat=st.booleans())
+@settings(max_examples=20, deadline=None)
+@given(steps=_STEPS, append=st.booleans(), repeat=st.booleans(), room=st.sampled_from([None, 0, 3, 100]))
 def test_readers_see_the_winner_of_each_key(
-    steps: list[list[tuple[str, str, int, int]]], append: bool, repeat: bool
+    steps: list[list[tuple[str, str, int, int]]], append: bool, repeat: bool, room: int | None
 ) -> None:
+    keys = None if room is None else KnownKeys(room)
     offset = 0
     best: dict[tuple[str, int], Row] = {}
     # Two files at a time, so that a few are many.
@@ -70,11 +76,11 @@ def test_readers_see_the_winner_of_each_key(
                     else ((row.at, row.offset) > (known.at, known.offset))
                 ):
                     best[row.day, row.order] = row
-            done = _take(path, rows, append=append, through=number)
+            done = _take(path, rows, append=append, through=number, known=keys)
             assert done.inserted == len(best) - len(before)
             assert done.updated == sum(best[key] != row for key, row in before.items())
             if repeat:
-                assert _take(path, rows, append=append, through=number)[1:] == (0, 0)
+                assert _take(path, rows, append=append, through=number, known=keys)[1:] == (0, 0)
             assert seen(path) == {(row.day, row.category, row.offset) for row in best.values()}
 
 
@@ -188,7 +194,7 @@ def test_looking_for_rivals_again_and_again_keeps_no_memory(tmp_path: Path) -> N
 
         def look(times: int) -> int:
             for _ in range(times):
-                (lost,) = losers(staged, active_adds(tmp_path, 1)).held.values()
+                (lost,) = losers(staged, active_adds(tmp_path, 1), KnownKeys()).held.values()
                 assert len(lost) == 1
             return process.memory_info().rss >> 20
 
@@ -208,6 +214,26 @@ def test_a_file_without_a_column_that_came_later_is_looked_at(tmp_path: Path, mo
     assert seen(tmp_path) == {("2026-01-01", "Books", 1), ("2026-01-01", "Home", 3)}
 
 
+def test_a_file_that_is_known_to_hold_no_rival_is_not_opened(tmp_path: Path) -> None:
+    new_table(tmp_path, _SALES)
+    known = KnownKeys()
+    _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)], known=known)
+    _take(tmp_path, [Row("2026-01-01", "Toys", 2, 1, 2)], through=1)
+    # What another writer brought is looked at once, what this one brought never.
+    _take(tmp_path, [Row("2026-01-01", "Home", 3, 1, 3)], through=2, known=known)
+    held = {str(path): path.read_bytes() for path in tmp_path.glob("event_date=*/*/*.parquet")}
+    for path in held:
+        Path(path).write_bytes(b"unreadable")
+    assert _take(tmp_path, [Row("2026-01-01", "Books", 4, 1, 4)], through=3, known=known)[1:] == (1, 0)
+    for order, category in ((1, "Books"), (2, "Toys"), (3, "Home")):
+        with pytest.raises(InvalidInputException):
+            _take(tmp_path, [Row("2026-01-01", category, order, 2, 5)], through=4, known=known)
+    for path, data in held.items():
+        Path(path).write_bytes(data)
+    assert _take(tmp_path, [Row("2026-01-01", "Books", 2, 2, 5)], through=4, known=known)[1:] == (0, 1)
+    assert {row[2] for row in seen(tmp_path)} == {1, 3, 4, 5}
+
+
 def test_many_small_files_are_not_all_held_at_once(tmp_path: Path) -> None:
     new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", f"shelf-{number}", number, 1, number) for number in range(600)])
@@ -215,8 +241,8 @@ def test_many_small_files_are_not_all_held_at_once(tmp_path: Path) -> None:
     with staging(_SALES, str(tmp_path)) as staged:
         put(staged, [Row("2026-01-01", "shelf-7", 7, 2, 900)])
         every = active_adds(tmp_path, 1)
-        losers(staged, dict(list(every.items())[:100]))
+        losers(staged, dict(list(every.items())[:100]), KnownKeys())
         before = process.memory_info().rss >> 20
-        losers(staged, every)
+        losers(staged, every, KnownKeys())
         # All 600 in one query took 12 MB more, of a table with few columns.
         assert (process.memory_info().rss >> 20) - before < 6
