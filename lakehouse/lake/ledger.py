@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from lakehouse.errors import LogDamagedError
-from lakehouse.lake.paths import table_exists
 from lakehouse.lake.plan import Plan
 
 _Z85 = string.digits + string.ascii_lowercase + string.ascii_uppercase + ".-:+=^!/*?&<>()[]{}@%$#"
@@ -54,18 +53,45 @@ class Commit:
 def current_version(path: str) -> int | None:
     """The table's latest version, or None when there is no table.
 
-    Raises:
-        LogDamagedError: when the log cannot be read.
-    """
-    if not table_exists(path):
-        return None
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
+    Read off the names of its log, from the last checkpoint on. A reader of Delta tables would parse checkpoint and
+    commits for it, ten times in every micro-batch; whoever needs what a commit says reads that commit.
 
+    Raises:
+        LogDamagedError: a commit is missing.
+    """
+    log = Path(path) / "_delta_log"
+    version = _last_checkpoint(log)
+    if version is None:
+        names = _commit_numbers(log)
+        if not names:
+            return None
+        version = min(names)
+    while True:
+        if (log / f"{version + 1:020d}.json").is_file():
+            version += 1
+        elif not (log / f"{version + 2:020d}.json").is_file():
+            return version
+        # Somebody may have made both while we looked.
+        elif not (log / f"{version + 1:020d}.json").is_file():
+            raise LogDamagedError(
+                f"The Delta log of {path} has no commit {version + 1}, but later ones.",
+                why="Its file was deleted, or the disk lost it.",
+                fix="See docs/runbooks/LOG_DAMAGED.md.",
+            )
+
+
+def _last_checkpoint(log: Path) -> int | None:
+    """The version that the log's own note of its last checkpoint names; None without such a note, or a wrong one."""
     try:
-        return int(DeltaTable(path, without_files=True).version())
-    except DeltaError as error:
-        raise LogDamagedError(f"The Delta log of {path} cannot be read.", why=str(error).splitlines()[0]) from error
+        version = int(json.loads((log / "_last_checkpoint").read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    kinds = ("json", "checkpoint.parquet")
+    return version if any((log / f"{version:020d}.{kind}").is_file() for kind in kinds) else None
+
+
+def _commit_numbers(log: Path) -> list[int]:
+    return [int(file.stem) for file in log.glob("*.json") if len(file.stem) == 20 and file.stem.isdigit()]
 
 
 def commits(path: str) -> Iterator[Commit]:

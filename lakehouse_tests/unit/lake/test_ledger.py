@@ -7,7 +7,7 @@ import pytest
 
 from lakehouse.errors import LogDamagedError, SetupError
 from lakehouse.lake.guards.identity import LAYOUT, ensure_lake_id, read_lake_id, require_lake
-from lakehouse.lake.ledger import last_commit_of, last_plan, merged_through, read_commit
+from lakehouse.lake.ledger import current_version, last_commit_of, last_plan, merged_through, read_commit
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import load_settings
 
@@ -38,6 +38,35 @@ def test_the_last_plan_is_found_behind_other_commits(tmp_path: Path) -> None:
 def test_a_table_that_does_not_exist_has_no_history(tmp_path: Path) -> None:
     assert last_plan(str(tmp_path / "none")) is None
     assert merged_through(str(tmp_path / "none")) == -1
+
+
+def test_the_version_is_what_readers_of_the_log_say(tmp_path: Path) -> None:
+    from deltalake import DeltaTable
+
+    assert current_version(str(tmp_path)) is None
+    assert current_version(str(tmp_path / "none")) is None
+    path = table(tmp_path / "t", [None, None, None])
+    log = Path(path) / "_delta_log"
+    assert current_version(path) == 2
+    DeltaTable(path).create_checkpoint()
+    table(Path(path), [None, None])
+    assert current_version(path) == DeltaTable(path).version() == 4
+    # What a checkpoint covers may be cleaned up; a note of a checkpoint that is not there is no note.
+    for version in range(3):
+        (log / f"{version:020d}.json").unlink()
+    assert current_version(path) == 4
+    note = (log / "_last_checkpoint").read_text(encoding="utf-8")
+    for wrong in ("", "{", '{"version": 77}', "[]"):
+        (log / "_last_checkpoint").write_text(wrong, encoding="utf-8")
+        assert current_version(path) == 4
+    (log / "_last_checkpoint").write_text(note, encoding="utf-8")
+
+
+def test_a_missing_commit_is_no_end_of_the_log(tmp_path: Path) -> None:
+    path = table(tmp_path / "t", [None, None, None, None])
+    (Path(path) / "_delta_log" / f"{2:020d}.json").unlink()
+    with pytest.raises(LogDamagedError, match="no commit 2"):
+        current_version(path)
 
 
 @pytest.mark.parametrize("content", ["", '{"commitInfo": {"times'])
