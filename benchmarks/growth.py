@@ -17,7 +17,6 @@ from lakehouse.kafka.offsets import TopicReader
 from lakehouse.kafka.topics import apply_topics, desired_topics
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
-from lakehouse.lake.ledger import last_commit_of
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.sources.producer import EventSender, run
@@ -95,23 +94,23 @@ def _into_a_large_day(bench: Workbench) -> list[Figure]:
     _send(bench, contract, SalesGenerator(seed=5), bench.sizes.events)
     _drain(bench, contract)
     seconds = []
+    # One writer, as in a drain: what it learned of a file's keys it knows at the next step.
+    writer = SilverWriter(contract, bench.settings, bench.spark)
     with TopicReader(bench.settings) as topics:
         for number in range(_PASSES):
             _send(bench, contract, SalesGenerator(seed=100 + number // 2), 4_000)
             _append(bench, contract, topics, 4_000)
-            _merge(bench, contract, 4_000)
-            commit = last_commit_of(bench.paths.silver(contract.name), "silver")
-            assert commit is not None
-            seconds.append(int(commit.metrics["executionTimeMs"]) / 1000)
+            seconds.append(_timed(lambda: _merge(writer, 4_000)))
     return [
         Figure(
             "merge_into_large_day_seconds",
-            f"MERGE of 4,000 rows into a day of {bench.sizes.events:,}",
+            f"silver step of 4,000 rows into a day of {bench.sizes.events:,}",
             median(seconds[1:]),
             "s",
             "lower",
             target=1.0,
-            note="Delta's own time of the statement; every second batch sends the orders of the one before again",
+            note=f"judging too; {seconds[0]:.2f} s the first, which reads the day's keys; every second batch sends the "
+            "orders of the one before again",
         )
     ]
 
@@ -120,11 +119,12 @@ def _batches(bench: Workbench, contract: StreamContract, rows: int, events: Sale
     """Median seconds of a bronze batch and of the silver step after it, the first of them left out."""
     ensure_tables(bench.spark, contract, bench.paths)
     bronze, silver = [], []
+    writer = SilverWriter(contract, bench.settings, bench.spark)
     with TopicReader(bench.settings) as topics:
         for _ in range(_PASSES):
             _send(bench, contract, events, rows)
             bronze.append(_timed(lambda: _append(bench, contract, topics, rows)))
-            silver.append(_timed(lambda: _merge(bench, contract, rows)))
+            silver.append(_timed(lambda: _merge(writer, rows)))
     return median(bronze[1:]), median(silver[1:])
 
 
@@ -135,8 +135,7 @@ def _append(bench: Workbench, contract: StreamContract, topics: TopicReader, row
     assert bench.append(writer, plan, waiting) == rows
 
 
-def _merge(bench: Workbench, contract: StreamContract, rows: int) -> None:
-    writer = SilverWriter(contract, bench.settings, bench.spark)
+def _merge(writer: SilverWriter, rows: int) -> None:
     step = writer.next_step(rows)
     assert step is not None
     assert writer.merge(step).read == rows

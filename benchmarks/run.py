@@ -5,6 +5,7 @@ Here: which parts run and where results go. Not here: measuring, formatting.
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,8 +56,8 @@ def bench(
         err.print(f"{time.monotonic() - began:6.1f} s  {step}", markup=False, soft_wrap=True)
 
     with workbench(QUICK if quick else FULL, say) as (stand, start_seconds):
-        figures = _measure(stand, parts, start_seconds, events)
-        facts |= {"events": stand.sizes.events, "event_bytes": stand.event_bytes, "parts": parts}
+        figures, failed = _measure(stand, parts, start_seconds, events)
+        facts |= {"events": stand.sizes.events, "event_bytes": stand.event_bytes, "parts": parts, "failed": failed}
     facts |= {"seconds": round(time.monotonic() - began), "quick": quick}
     document = {"conditions": facts, "figures": [figure.as_dict() for figure in figures]}
     if not quick:
@@ -67,31 +68,35 @@ def bench(
         # The notes would squeeze the other columns; they are in the files and in --json.
         rows = [figure.cells()[:-1] for figure in figures]
         print_table(f"{facts['cores']} cores, {facts['seconds']} s", COLUMNS[:-1], rows)
+    if failed:
+        raise LakehouseError(f"Not measured: {', '.join(failed)}.", fix="Their errors are above; the rest is written.")
 
 
-def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: int) -> list[Figure]:
+def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: int) -> tuple[list[Figure], list[str]]:
+    """The figures of the parts, and the parts that failed: an hour's other figures are not lost with one of them."""
+    measures: dict[str, Callable[[], list[Figure]]] = {
+        "throughput": lambda: throughput.measure(stand),
+        "peers": lambda: peers.measure(stand),
+        "latency": lambda: latency.measure(stand),
+        "history": lambda: history.measure(stand),
+        "growth": lambda: growth.measure(stand),
+        "durability": lambda: durability.measure(stand),
+        "loading": lambda: loading.measure(stand),
+        "backlog": lambda: backlog.measure(stand, events),
+        "memory": lambda: footprint.memory(stand),
+        "start": lambda: footprint.start(stand, start_seconds),
+    }
     figures: list[Figure] = []
-    if "throughput" in parts:
-        figures += throughput.measure(stand)
-    if "peers" in parts:
-        figures += peers.measure(stand)
-    if "latency" in parts:
-        figures += latency.measure(stand)
-    if "history" in parts:
-        figures += history.measure(stand)
-    if "growth" in parts:
-        figures += growth.measure(stand)
-    if "durability" in parts:
-        figures += durability.measure(stand)
-    if "loading" in parts:
-        figures += loading.measure(stand)
-    if "backlog" in parts:
-        figures += backlog.measure(stand, events)
-    if "memory" in parts:
-        figures += footprint.memory(stand)
-    if "start" in parts:
-        figures += footprint.start(stand, start_seconds)
-    return figures
+    failed = []
+    for part, measure in measures.items():
+        if part not in parts:
+            continue
+        try:
+            figures += measure()
+        except Exception:  # noqa: BLE001 - told, and the exit code says so
+            err.print_exception()
+            failed.append(part)
+    return figures, failed
 
 
 def _write(document: dict[str, Any], table: str, name: str, *, docs: bool) -> None:

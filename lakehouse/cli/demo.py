@@ -112,14 +112,13 @@ def _begin_sending(
 def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Callable[[], None]") -> None:
     """Show where the events are, kill Spark once, wait until silver holds them all.
 
-    `at_last` is called when the last events are on their way and Spark is well.
+    `at_last` is called when bronze holds all events: until then the machine is theirs.
     """
     from lakehouse.cli.demo_beside import too_long
     from lakehouse.cli.demo_view import LiveView
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
     is_plug_in, is_last_called = pull_plug, False
-    killed_at = -1
     with LiveView(flow) as view:
         while True:
             totals = flow.update()
@@ -130,12 +129,11 @@ def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Ca
             if flow.failure is not None:
                 raise flow.failure
             if is_plug_in and flow.sent > 2 * _HEAD_SHARE * flow.count and _kill_in_mid_batch(settings, flow):
-                is_plug_in, killed_at = False, totals.bronze
-            is_done = flow.all_sent.is_set() and flow.is_merged
-            if not is_last_called and flow.all_sent.is_set() and (is_done or totals.bronze > killed_at):
+                is_plug_in = False
+            if not is_last_called and flow.all_sent.is_set() and flow.is_in_bronze:
                 at_last()
                 is_last_called = True
-            if is_done:
+            if flow.all_sent.is_set() and flow.is_merged:
                 return
             if time.monotonic() > deadline:
                 left = flow.sent - totals.silver_read

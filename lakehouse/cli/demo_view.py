@@ -56,10 +56,14 @@ class Flow:
         return self.totals.bronze > self._before
 
     @property
+    def is_in_bronze(self) -> bool:
+        """Every event sent so far is in bronze."""
+        return self.totals.bronze - self._before >= self.sent
+
+    @property
     def is_merged(self) -> bool:
         """Every event sent so far is in silver or quarantine."""
-        totals = self.totals
-        return totals.bronze - self._before >= self.sent and totals.silver_read >= totals.bronze
+        return self.is_in_bronze and self.totals.silver_read >= self.totals.bronze
 
     @property
     def is_in_gold(self) -> bool:
