@@ -62,10 +62,10 @@ def current_version(path: str) -> int | None:
     log = Path(path) / "_delta_log"
     version = _last_checkpoint(log)
     if version is None:
-        names = _commit_numbers(log)
-        if not names:
+        numbers = commit_numbers(path)
+        if not numbers:
             return None
-        version = min(names)
+        version = min(numbers)
     while True:
         if (log / f"{version + 1:020d}.json").is_file():
             version += 1
@@ -90,8 +90,10 @@ def _last_checkpoint(log: Path) -> int | None:
     return version if any((log / f"{version:020d}.{kind}").is_file() for kind in kinds) else None
 
 
-def _commit_numbers(log: Path) -> list[int]:
-    return [int(file.stem) for file in log.glob("*.json") if len(file.stem) == 20 and file.stem.isdigit()]
+def commit_numbers(path: str) -> list[int]:
+    """The numbers of the commits that the table's log has, in no order; none when there is no table."""
+    log = Path(path) / "_delta_log"
+    return [int(file.stem) for file in log.glob("*.json") if file.stem.isdigit()]
 
 
 def commits(path: str) -> Iterator[Commit]:

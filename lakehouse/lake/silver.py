@@ -19,7 +19,7 @@ from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import exclusive, silver_lock
-from lakehouse.lake.ledger import commit_at, last_plan, merged_through
+from lakehouse.lake.ledger import commit_at, merged_through
 from lakehouse.lake.merge.adopt import Adopted, adopt
 from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.profile import Profile, profile_of
@@ -94,14 +94,11 @@ class SilverWriter:
     def next_step(self, max_rows: int) -> Step | None:
         """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none."""
         bronze = self._paths.bronze(self._contract.name)
-        newest = last_plan(bronze)
-        if newest is None:
-            return None
         after = self._merged_through()
-        if newest[0].batch <= after:
-            return None
         pending = pending_batches(bronze, after)
-        if not pending or pending[0].plan.batch != after + 1:
+        if not pending:
+            return None
+        if pending[0].plan.batch != after + 1:
             raise LogDamagedError(
                 f"The Delta log of {bronze} no longer holds batch {after + 1}, which silver needs next.",
                 why="Old commits were cleaned up before silver read them, or a commit is missing.",
@@ -115,7 +112,7 @@ class SilverWriter:
             taken.append(batch)
             rows += batch.plan.span
         days = tuple(sorted({batch.plan.day for batch in taken}))
-        return Step(after, taken[-1].plan.batch, rows, days, newest[0].generations, files_of_all(taken))
+        return Step(after, taken[-1].plan.batch, rows, days, pending[-1].plan.generations, files_of_all(taken))
 
     def _merged_through(self) -> int:
         return max(self._first_batch - 1, merged_through(self._paths.silver(self._contract.name)))
@@ -132,7 +129,7 @@ class SilverWriter:
 
         Raises:
             QualityStopError: a rule of severity fail is broken; silver and quarantine are as before.
-        SchemaIncompatibleError: events are not as the contract has them, and its `evolve` says stop.
+            SchemaIncompatibleError: events are not as the contract has them, and its `evolve` says stop.
             BatchConflictError: another writer was faster; start again.
             SparkUnreachableError: Spark went away; the next step will tell what is committed.
         """

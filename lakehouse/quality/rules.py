@@ -39,8 +39,9 @@ UNKNOWN_FIELDS = "unknown_fields"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
 _LONGEST_NAME = 255
-# Everything but what Spark writes as %XX in the name of a partition's folder.
-_NOT_ESCAPED = r"""[^\x01-\x1F"#%'*/:=?\\\x7F{\[\]^]"""
+# What Spark writes as %XX in the name of a partition's folder, as a class of a regular expression has it.
+ESCAPED_IN_FOLDERS = r"""\x01-\x1F"#%'*/:=?\\\x7F{\[\]^"""
+_NOT_ESCAPED = f"[^{ESCAPED_IN_FOLDERS}]"
 
 
 @dataclass(frozen=True)

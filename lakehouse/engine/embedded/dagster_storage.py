@@ -24,7 +24,7 @@ _STAMP_OF_THE_SLOWER = "5771160a95ad"
 
 
 def make(instance: Path) -> None:
-    """Make the databases of a DAGSTER_HOME that lacks them; one that is whole costs three small reads.
+    """Make the databases of a DAGSTER_HOME that lacks them; where they are whole, a few small reads are all.
 
     Raises:
         SetupError: Dagster cannot open its instance there.

@@ -15,14 +15,14 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from lakehouse.engine.storage import storage_errors
+from lakehouse.quality.rules import ESCAPED_IN_FOLDERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _FOLDER = "_staged"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-# What Spark and Hive escape in a folder's name.
-_ESCAPED = re.compile(r"""[\x00-\x1f\x7f"#%'*/:=?\\{\[\]^]""")
+_ESCAPED = re.compile(rf"[\x00{ESCAPED_IN_FOLDERS}]")
 _ABANDONED_SECONDS = 24 * 3600.0
 
 

@@ -4,7 +4,6 @@ Here: looking, with the file system and the Delta log alone. Not here: mending (
 (its neighbours). Readers of Delta tables take an empty last commit for a commit of nothing, so somebody has to look.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +12,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from lakehouse.errors import LogDamagedError
-from lakehouse.lake.ledger import Commit, read_commit
+from lakehouse.lake.ledger import Commit, commit_numbers, read_commit
 from lakehouse.lake.paths import LakePaths, table_exists
 
 Kind = Literal["commit unreadable", "commit missing", "data file missing", "data file cut off"]
@@ -77,7 +76,7 @@ def look_at_the_end(path: str) -> list[Damage]:
     """What is wrong with the last commit and the files that it added."""
     if not table_exists(path):
         return []
-    newest = max(_log_files(path))
+    newest = max(commit_numbers(path))
     commit = _commit(path, newest)
     if isinstance(commit, Damage):
         return [commit]
@@ -88,7 +87,7 @@ def look(path: str) -> Look:
     """Every commit that the log still has, and every file of the current version."""
     if not table_exists(path):
         return Look([], [])
-    versions = sorted(_log_files(path))
+    versions = sorted(commit_numbers(path))
     found = [
         Damage(path, "commit missing", str(_log(path) / f"{missing:020d}.json"), missing)
         for before, after in pairwise(versions)
@@ -110,21 +109,13 @@ def _log(path: str) -> Path:
     return Path(path) / "_delta_log"
 
 
-def _log_files(path: str) -> Iterator[int]:
-    with os.scandir(_log(path)) as entries:
-        for entry in entries:
-            stem, _, suffix = entry.name.partition(".")
-            if suffix == "json" and stem.isdigit():
-                yield int(stem)
-
-
 def _commit(path: str, version: int) -> Commit | Damage:
     """The commit, or what is wrong with it."""
     file = _log(path) / f"{version:020d}.json"
     try:
         return read_commit(file)
     except LogDamagedError:
-        return Damage(path, "commit unreadable", str(file), version, newest=version == max(_log_files(path)))
+        return Damage(path, "commit unreadable", str(file), version, newest=version == max(commit_numbers(path)))
 
 
 def _bad_files(path: str, files: Any) -> Iterator[Damage]:
