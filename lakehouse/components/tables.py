@@ -32,6 +32,8 @@ MODE_TAG = "lakehouse/mode"
 STREAM_TAG = "lakehouse/stream"
 REASON_TAG = "lakehouse/reason"
 DRAIN = "drain"
+# A Spark server that died is back within seconds; after 14 of them the sensor asks again, with growing pauses.
+RETRY = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
 
 
 def topic_key(contract: StreamContract) -> dg.AssetKey:
@@ -159,7 +161,7 @@ def build_tables(contract: StreamContract) -> dg.AssetsDefinition:
         specs=table_specs(contract),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
+        retry_policy=RETRY,
         pool=pool(contract),
     )
     def load(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:

@@ -1,4 +1,4 @@
-"""Dagster's webserver and daemon as supervised services.
+"""Dagster's code server, webserver and daemon as supervised services.
 
 Here: their command lines, their DAGSTER_HOME. Not here: Dagster definitions; nothing here imports Dagster.
 """
@@ -12,24 +12,33 @@ import urllib.request
 from lakehouse.engine.embedded import dagster_storage
 from lakehouse.engine.embedded.ports import LOOPBACK
 from lakehouse.engine.embedded.service import ServiceSpec
-from lakehouse.errors import SetupError
 from lakehouse.settings import PROJECT_ROOT, Settings
 
 NAME = "dagster"
 WEBSERVER = "dagster-webserver"
 DAEMON = "dagster-daemon"
+CODE = "dagster-code"
 INSTANCE_CONFIG = PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml"
-WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+_SHARED = """\
+load_from:
+  - grpc_server: {{host: {host}, port: {port}, location_name: lakehouse}}
+"""
 
 
-def prepare(settings: Settings, port: int) -> list[ServiceSpec]:
-    """Prepare DAGSTER_HOME and return both services.
+def prepare(settings: Settings, port: int, code_port: int) -> list[ServiceSpec]:
+    """Prepare DAGSTER_HOME and return the three services.
+
+    The code server is the webserver's and the daemon's: left to themselves each keeps one of its own, and the daemon
+    starts a new one every minute, which loads all definitions again.
+
+    Args:
+        settings: The state folder.
+        port: The webserver's.
+        code_port: The code server's.
 
     Raises:
-        SetupError: the project has no workspace.yaml, or Dagster cannot open its databases.
+        SetupError: Dagster cannot open its databases.
     """
-    if not WORKSPACE.is_file():
-        raise SetupError(f"{WORKSPACE} is missing.", fix="Restore it: git checkout workspace.yaml")
     instance = settings.home / NAME
     instance.mkdir(parents=True, exist_ok=True)
     if INSTANCE_CONFIG.is_file():
@@ -42,10 +51,24 @@ def prepare(settings: Settings, port: int) -> list[ServiceSpec]:
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "PYTHONWARNINGS": "ignore",
     }
-    webserver = [sys.executable, "-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(port), "-w", str(WORKSPACE)]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)]
+    workspace = instance / "workspace.yaml"
+    workspace.write_text(_SHARED.format(host=LOOPBACK, port=code_port))
+    code = [sys.executable, "-m", "dagster", "code-server", "start", "-h", LOOPBACK, "-p", str(code_port)]
+    webserver = [sys.executable, "-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(port), "-w", str(workspace)]
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
     log = settings.home / "logs"
     return [
+        ServiceSpec(
+            name=CODE,
+            title="Dagster code",
+            command=[*code, "-m", "lakehouse.definitions", "--location-name", "lakehouse"],
+            cwd=str(PROJECT_ROOT),
+            env=environment,
+            port=code_port,
+            url="",
+            log=str(log / f"{CODE}.log"),
+            output=str(log / f"{CODE}.log"),
+        ),
         ServiceSpec(
             name=WEBSERVER,
             title="Dagster UI",

@@ -73,5 +73,5 @@ def plan_services(
         port = port_for("Dagster UI", settings.dagster_port, "LAKEHOUSE_DAGSTER_PORT")
         # Dagster's processes read the addresses when they start.
         files.write_endpoints(list(specs.values()))
-        specs.update({spec.name: spec for spec in dagster_ui.prepare(settings, port)})
+        specs.update({spec.name: spec for spec in dagster_ui.prepare(settings, port, ports.any_free(taken))})
     return list(specs.values())

@@ -36,6 +36,7 @@ READY_SECONDS = {
     postgres.NAME: 60.0,
     connect.NAME: 120.0,
     registry.NAME: 120.0,
+    dagster_ui.CODE: 180.0,
     dagster_ui.WEBSERVER: 180.0,
     dagster_ui.DAEMON: 180.0,
 }

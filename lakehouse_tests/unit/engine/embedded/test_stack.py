@@ -2,6 +2,7 @@
 
 import os
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -64,8 +65,13 @@ def test_everything_listens_on_the_loopback_interface_only(tmp_path):
     listeners = next(line for line in broker.splitlines() if line.startswith("listeners="))
     assert listeners == "listeners=PLAINTEXT://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093"
     assert spark.server_conf(tmp_path, 15002)["spark.connect.grpc.binding.address"] == "127.0.0.1"
-    webserver, _ = dagster_ui.prepare(load_settings(LAKEHOUSE_HOME=tmp_path), 3000)
-    assert webserver.command[webserver.command.index("-h") + 1] == "127.0.0.1"
+    code, webserver, daemon = dagster_ui.prepare(load_settings(LAKEHOUSE_HOME=tmp_path), 3000, 3001)
+    for service in (code, webserver):
+        assert service.command[service.command.index("-h") + 1] == "127.0.0.1"
+    workspace = Path(daemon.command[daemon.command.index("-w") + 1])
+    assert "grpc_server: {host: 127.0.0.1, port: 3001, location_name: lakehouse}" in workspace.read_text(), (
+        "the daemon starts no code server of its own"
+    )
 
 
 def test_typing_mistake_in_a_topic_makes_no_topic(tmp_path):
