@@ -17,19 +17,28 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import commits
 from lakehouse.lake.reports import BatchReport
 
-EVENTS_PER_SECOND = 1_000
+# Events per second and what the figures of that rate are called.
+RATES = {"": 1_000, "_at_10k": 10_000}
+_TARGETS = {
+    ("bronze", ""): (1.0, 2.5), ("silver", ""): (2.0, None),
+    ("bronze", "_at_10k"): (0.6, 1.2), ("silver", "_at_10k"): (1.2, 2.5),
+}  # fmt: skip
 _SPARE_SECONDS = 3
 _Ages = list[tuple[float, int]]
 
 
 def measure(bench: Workbench) -> list[Figure]:
-    """Latency at a steady rate, for bronze and silver."""
-    contract = bench.stream("live")
+    """Latency at steady rates, for bronze and silver."""
+    return [figure for suffix, rate in RATES.items() for figure in _at(bench, rate, suffix)]
+
+
+def _at(bench: Workbench, rate: int, suffix: str) -> list[Figure]:
+    contract = bench.stream(f"live{suffix}")
     sizes = bench.sizes
     seconds = sizes.warm_seconds + sizes.live_seconds + _SPARE_SECONDS
-    bench.say(f"latency: {EVENTS_PER_SECOND:,} events/s for {seconds} s")
+    bench.say(f"latency: {rate:,} events/s for {seconds} s")
     reports: list[BatchReport] = []
-    with _producer(bench, contract, EVENTS_PER_SECOND * seconds):
+    with _producer(bench, contract, rate, rate * seconds):
         began = time.time()
         drain(contract, bench.settings, budget_seconds=seconds, idle_seconds=seconds, report=reports.append)
     first = began + sizes.warm_seconds
@@ -40,16 +49,17 @@ def measure(bench: Workbench) -> list[Figure]:
     floor = _smallest_batch(bench, contract)
     note = f"{events:,} events at {events / sizes.live_seconds:,.0f}/s"
     return [
-        *_figures("bronze", bronze, (1.0, 2.5), floor, f"{note}; {_steps(reports, 'bronze', first)}"),
-        *_figures("silver", silver, (2.0, None), floor, f"{note}; {_steps(reports, 'silver', first)}"),
+        *_figures("bronze", suffix, bronze, floor, f"{note}; {_steps(reports, 'bronze', first)}"),
+        *_figures("silver", suffix, silver, floor, f"{note}; {_steps(reports, 'silver', first)}"),
     ]
 
 
-def _figures(layer: str, ages: _Ages, targets: tuple[float, float | None], floor: float, note: str) -> list[Figure]:
+def _figures(layer: str, suffix: str, ages: _Ages, floor: float, note: str) -> list[Figure]:
+    targets = _TARGETS[layer, suffix]
     return [
         Figure(
-            f"{layer}_latency_{name}_seconds",
-            f"event → {layer}, {name}",
+            f"{layer}_latency{suffix}_{name}_seconds",
+            f"event → {layer} at {RATES[suffix]:,}/s, {name}",
             weighted_percentile(ages, share),
             "s",
             "lower",
@@ -65,10 +75,10 @@ def _figures(layer: str, ages: _Ages, targets: tuple[float, float | None], floor
 class _producer:  # noqa: N801 - used as a function
     """`lakehouse produce sales` as a process of its own, so that it takes nothing from the drain's interpreter."""
 
-    def __init__(self, bench: Workbench, contract: StreamContract, count: int) -> None:
+    def __init__(self, bench: Workbench, contract: StreamContract, rate: int, count: int) -> None:
         self._command = [
             str(Path(sys.executable).parent / "lakehouse"), "produce", "sales", "--topic", contract.topic.name,
-            "--interval", str(1 / EVENTS_PER_SECOND), "--count", str(count), "--seed", "11",
+            "--interval", str(1 / rate), "--count", str(count), "--seed", "11",
             "--bad-share", str(BAD_SHARE), "--duplicate-share", str(DUPLICATE_SHARE),
         ]  # fmt: skip
         self._environment = environment(bench.settings)
