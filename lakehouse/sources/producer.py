@@ -23,7 +23,7 @@ Message = tuple[str | None, bytes | None]
 """(key, value); a value of None is a tombstone"""
 
 # A turn of its own for each of 10,000 events/s costs a third of a core.
-PACED_SECONDS = 0.005
+PACED_SECONDS = 0.001
 BURST_CHUNK = 2_000
 STATS_INTERVAL_SECONDS = 5.0
 _SLICE_SECONDS = 0.5
@@ -169,7 +169,7 @@ def run(
         count: How many; None for no end.
         stop: Set by a signal.
         report: Takes a line of statistics every five seconds.
-        chunk: Events handed to the client at once; by default those of 5 ms when paced, at least one, else many. 1 for
+        chunk: Events handed to the client at once; by default those of 1 ms when paced, at least one, else many. 1 for
             a source that waits.
     """
     source = iter(events) if count is None else islice(events, count)

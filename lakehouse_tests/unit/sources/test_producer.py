@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.errors import BrokerUnreachableError, LakehouseError, UsageError
 from lakehouse.settings import load_settings
-from lakehouse.sources.producer import EventSender, Summary, run, stop_on_signals
+from lakehouse.sources.producer import EventSender, Message, Summary, run, stop_on_signals
 
 BUILT_IN_BROKER: dict[str, object] = {"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 1}
 
@@ -34,6 +34,26 @@ def test_count_ends_an_endless_source() -> None:
     endless = ((None, b"x") for _ in itertools.count())
     summary = run(endless, _sender(), interval=0, count=3_001, stop=threading.Event(), report=lambda _: None)
     assert summary.sent == 3_001
+
+
+@pytest.mark.parametrize(("interval", "turns"), [(0.02, 10), (0.001, 10), (0.000_1, 20)])
+def test_a_fast_pace_hands_over_what_is_due_in_1_ms(
+    interval: float, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = _sender()
+    handed: list[int] = []
+    send = sender.send
+
+    def counted(messages: list[Message]) -> None:
+        handed.append(len(messages))
+        send(messages)
+
+    monkeypatch.setattr(sender, "send", counted)
+    count = max(1, round(0.001 / interval)) * turns
+    summary = _run(sender, [b"x"] * count, interval=interval, count=count)
+    assert summary.sent == count
+    assert handed[:turns] == [count // turns] * turns
+    assert summary.seconds >= interval * count * 0.8
 
 
 def test_a_refused_event_fails_alone_and_fails_the_run() -> None:
