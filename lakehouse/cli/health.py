@@ -218,6 +218,12 @@ def ask_dagster(settings: "Settings") -> list[Health]:
     if idle:
         detail = f"{url} answers, but these daemons do not run: {', '.join(idle)}"
         return [Health("dagster", "unhealthy", detail, "Read logs/dagster-daemon.log in the state folder.")]
+    unloaded = dagster_ui.unloaded_code(url, ANSWER_SECONDS)
+    if unloaded:
+        detail = f"{url} answers, but nothing runs: the definitions cannot be loaded. {unloaded}"
+        return [
+            Health("dagster", "unhealthy", detail, "Correct it (lakehouse streams validate), then Reload in the UI.")
+        ]
     return [Health("dagster", "healthy", f"{url}, every daemon beats")]
 
 

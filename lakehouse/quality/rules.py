@@ -210,3 +210,11 @@ def quote(text: str) -> str:
 def date_list(days: Iterable[date | str]) -> str:
     """Spark SQL date literals, comma-separated, for `IN (…)`."""
     return ", ".join(f"DATE'{day}'" for day in days)
+
+
+def on_days(column: str, days: Iterable[date] | None) -> str:
+    """SQL of Spark and of DuckDB for "this column is one of these days"; everything for None, nothing for no day."""
+    if days is None:
+        return "true"
+    listed = date_list(sorted(days))
+    return f"{column} IN ({listed})" if listed else "false"

@@ -8,6 +8,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+from typing import Any
 
 from lakehouse.engine.embedded import dagster_storage
 from lakehouse.engine.embedded.ports import LOOPBACK
@@ -108,14 +109,36 @@ def ask(url: str, timeout_seconds: float) -> bool:
 def unhealthy_daemons(url: str, timeout_seconds: float) -> list[str]:
     """Kinds of required daemons whose heartbeat is missing, as the webserver sees them."""
     query = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+    try:
+        statuses = _query(url, query, timeout_seconds)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ["(the webserver does not tell)"]
+    return [entry["daemonType"] for entry in statuses if entry["required"] and not entry["healthy"]]
+
+
+def unloaded_code(url: str, timeout_seconds: float) -> str:
+    """Why the webserver has no definitions, in one line; "" when it has, or does not tell."""
+    query = """{ workspaceOrError { ... on Workspace { locationEntries {
+        name locationOrLoadError { ... on PythonError { message cause { message } } } } } } }"""
+    try:
+        entries = _query(url, query, timeout_seconds)["workspaceOrError"]["locationEntries"]
+        failed = [(entry["name"], entry["locationOrLoadError"]) for entry in entries]
+        said = [f"{name}: {_last_line(error)}" for name, error in failed if error and "message" in error]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return "; ".join(said)
+
+
+def _last_line(error: dict[str, Any]) -> str:
+    text = str((error.get("cause") or error)["message"])
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _query(url: str, query: str, timeout_seconds: float) -> Any:
     request = urllib.request.Request(  # noqa: S310 - our own http address
         f"{url}/graphql",
         data=json.dumps({"query": query}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    try:
-        with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310
-            statuses = json.load(answer)["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
-        return ["(the webserver does not tell)"]
-    return [entry["daemonType"] for entry in statuses if entry["required"] and not entry["healthy"]]
+    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310
+        return json.load(answer)["data"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Severity
+from lakehouse.engine.duck import lasting_delta_connection
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
@@ -23,7 +24,7 @@ from lakehouse.quality.rules import (
     TRUNCATED,
     UNKNOWN_OP,
     UNKNOWN_SCHEMA,
-    date_list,
+    on_days,
     rejecting_conditions,
     warning_conditions,
 )
@@ -105,9 +106,9 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
         with spark_errors():
             expect_rows(spark, offsets_read(paths.bronze(contract.name)))
             kept, warned = _kept(spark, contract, paths, days)
-            rejected, by_reason = _rejected(spark, contract, paths, days)
     finally:
         spark.stop()
+    rejected, by_reason = _rejected(contract, paths, days)
     rows = kept + rejected
     results = [
         _result(name, "error", text, rows, by_reason.get(name, 0), DEFAULT_TOLERANCE)
@@ -135,27 +136,23 @@ def _kept(
 ) -> tuple[int, dict[str, int]]:
     conditions = warning_conditions(contract)
     counts = [f"count_if(NOT coalesce({c.holds}, false)) AS `{c.name}`" for c in conditions]
-    silver = spark.read.format("delta").load(paths.silver(contract.name)).where(_within("event_date", days))
+    silver = spark.read.format("delta").load(paths.silver(contract.name)).where(on_days("event_date", days))
     row = current_rows(silver, contract).selectExpr("count(*) AS _rows", *counts).collect()[0]
     return row["_rows"], {c.name: row[c.name] for c in conditions}
 
 
-def _rejected(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, days: list[date] | None
-) -> tuple[int, dict[str, int]]:
-    table = spark.read.format("delta").load(paths.quarantine(contract.name)).where(_within("arrival_date", days))
-    groups = table.groupBy("reasons").count().collect()
+def _rejected(contract: StreamContract, paths: LakePaths, days: list[date] | None) -> tuple[int, dict[str, int]]:
+    """Rejected records, and how many of them each reason rejected. Counts only, so DuckDB will do, without a JVM."""
+    with lasting_delta_connection() as duck:
+        groups = duck.execute(
+            f"SELECT reasons, count(*) FROM delta_scan(?) WHERE {on_days('arrival_date', days)} GROUP BY 1",  # noqa: S608 - dates only
+            [paths.quarantine(contract.name)],
+        ).fetchall()
     by_reason: dict[str, int] = {}
-    for group in groups:
-        for reason in group["reasons"]:
-            by_reason[reason] = by_reason.get(reason, 0) + group["count"]
-    return sum(group["count"] for group in groups), by_reason
-
-
-def _within(column: str, days: list[date] | None) -> str:
-    if days is None:
-        return "true"
-    return f"{column} IN ({date_list(days)})" if days else "false"
+    for reasons, count in groups:
+        for reason in reasons:
+            by_reason[reason] = by_reason.get(reason, 0) + count
+    return sum(count for _, count in groups), by_reason
 
 
 def _result(

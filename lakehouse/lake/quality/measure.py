@@ -3,7 +3,6 @@
 Here: the three families of figures and what each must reach. Not here: rules one by one (`lake.quality.validate`).
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.ledger import merged_through, plans
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.results import CheckResult
-from lakehouse.quality.rules import DEFAULT_TOLERANCE, is_required
+from lakehouse.quality.rules import DEFAULT_TOLERANCE, is_required, on_days
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -136,14 +135,6 @@ def _seconds(contract: StreamContract) -> float:
 def is_live(contract: StreamContract) -> str:
     """DuckDB SQL for "this row of silver is there": a `cdc` stream keeps what was deleted as a mark."""
     return "not _deleted" if contract.is_cdc else "true"
-
-
-def on_days(column: str, days: Iterable[date] | None) -> str:
-    """DuckDB SQL for "this column is one of these days"; everything for None."""
-    if days is None:
-        return "true"
-    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in sorted(days))
-    return f"{column} IN ({listed})" if listed else "false"
 
 
 def _one(duck: "DuckDBPyConnection", sql: str, path: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from datetime import date
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.quality.measure import is_live, on_days
+from lakehouse.lake.quality.measure import is_live
 from lakehouse.quality.profile import (
     ColumnProfile,
     binned,
@@ -16,6 +16,7 @@ from lakehouse.quality.profile import (
     summary_sql,
     top_sql,
 )
+from lakehouse.quality.rules import on_days
 from lakehouse.settings import Settings
 
 _FEW_VALUES = 50

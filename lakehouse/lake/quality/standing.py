@@ -14,7 +14,7 @@ from lakehouse.lake.ledger import plans
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.planner import chain_breaks
-from lakehouse.quality.rules import DISCARDED
+from lakehouse.quality.rules import DISCARDED, on_days
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def bronze_facts(contract: StreamContract, settings: Settings, days: list[date] 
     with lasting_delta_connection() as duck:
         sql = (
             "SELECT coalesce(sum(n), 0), count(*) FROM (SELECT count(*) AS n FROM delta_scan(?) "  # noqa: S608 - dates only
-            f'WHERE {_on_days("arrival_date", days)} GROUP BY topic_id, partition, "offset")'
+            f'WHERE {on_days("arrival_date", days)} GROUP BY topic_id, partition, "offset")'
         )
         rows, identities = _one(duck, sql, path)
     known = _plans(path, min(days) if days else None)
@@ -121,13 +121,6 @@ def _plans(path: str, since: date | None) -> list[Plan]:
         if since is not None and plan.day < since:
             break
     return found[::-1]
-
-
-def _on_days(column: str, days: list[date] | None) -> str:
-    if days is None:
-        return "true"
-    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in days)
-    return f"{column} IN ({listed})" if days else "false"
 
 
 def _one(duck: "duckdb.DuckDBPyConnection", sql: str, *values: Any) -> tuple[Any, ...]:

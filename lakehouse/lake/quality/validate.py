@@ -16,7 +16,7 @@ from lakehouse.lake.quality.measure import Layer, measure
 from lakehouse.lake.quality.standing import bronze_facts
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS, silver_types
 from lakehouse.quality.results import CheckResult, Severity
-from lakehouse.quality.rules import date_list, is_required
+from lakehouse.quality.rules import is_required, on_days
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import current_rows
 
@@ -123,7 +123,7 @@ def _rows(silver: "DataFrame", contract: StreamContract, days: list[date] | None
     }
     conditions |= {rule.name: (f"coalesce({rule.sql}, false)", _OF_RULE[rule.severity]) for rule in contract.rules}
     live = current_rows(silver, contract)
-    looked_at = live if days is None else live.where(f"event_date IN ({date_list(days)})" if days else "false")
+    looked_at = live.where(on_days("event_date", days))
     counts = [f"count_if(NOT ({holds})) AS `{name}`" for name, (holds, _) in conditions.items()]
     row = looked_at.selectExpr("count(*) AS _rows", *counts).collect()[0]
     keys = ", ".join(f"`{name}`" for name in contract.identity)
