@@ -16,7 +16,8 @@ from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LakehouseError
 from lakehouse.kafka.offsets import read_topic_state
-from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.gold.builds import last_build
+from lakehouse.lake.ledger import current_version, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Tally
 from lakehouse.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.25
+_GOLD_POLL_SECONDS = 2.0
 
 FEW = ("user_events", "market_data", "customers")
 # The pipeline `covid_etl` feeds the last one.
@@ -97,6 +99,7 @@ class Beside:
         """
         if not self._full:
             return
+        _wait_for_gold(settings, [contract for contract in self.contracts if contract.reconcile])
         show_quality(settings)
         own = [contract for contract in self.contracts if contract.name in OWN]
         drain_at_once(settings, own)
@@ -131,6 +134,18 @@ def _wait_for(settings: Settings, contract: StreamContract, coming: int, deadlin
         time.sleep(_POLL_SECONDS)
         if sum(end.values()) < coming:
             end = read_topic_state(settings, contract.topic.name).end
+
+
+def _wait_for_gold(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Wait until gold has silver of these streams as it is now; say what to do when that takes too long."""
+    paths = LakePaths.of(settings)
+    versions = {contract.name: current_version(paths.silver(contract.name)) for contract in contracts}
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (build := last_build(settings)) is None or not versions.items() <= build.versions.items():
+        if time.monotonic() > deadline:
+            err.print("gold does not have all of it yet; Dagster shows why. `lakehouse gold build` builds it at once.")
+            return
+        time.sleep(_GOLD_POLL_SECONDS)
 
 
 def _has_all(paths: LakePaths, stream: str, end: dict[int, int]) -> bool:

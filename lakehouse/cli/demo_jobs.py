@@ -26,6 +26,7 @@ def show_quality(settings: Settings) -> None:
     from lakehouse.lake.quality.hourly import results_of_run
 
     began, day = time.monotonic(), datetime.now(UTC).date()
+    err.print("Dagster runs the quality run and the monitoring", style="dim")
     quality, _ = _run(settings, {_QUALITY: "", _MONITORING: ""})
     results = results_of_run(settings, quality, day)
     findings = sum(result.is_finding for result in results)
