@@ -38,11 +38,12 @@ def demo(
     bad_share: float = typer.Option(0.02, help="Share of them that is broken on purpose.", min=0, max=1),
     rate: float = typer.Option(2_500, help="Events per second.", min=1),
     pull_plug: bool = typer.Option(True, "--pull-plug/--no-pull-plug", help="Kill Spark in mid-batch."),
-    full: bool = typer.Option(False, "--full", help="Show every kind of stream and pipeline, not a choice."),
+    full: bool = typer.Option(False, "--full", help="Show every stream, every batch pipeline and the quality run."),
 ) -> None:
     """Send sales events from Kafka to gold, kill Spark in mid-batch, and prove that nothing was lost.
 
-    Beside them user events, market data, change data of a shop and a batch pipeline, with small loads.
+    Beside them user events, market data, change data of a shop and a batch pipeline, with small loads; with --full
+    all streams and pipelines, for which an embedded PostgreSQL is started as the shop's database.
     A second call finds everything set up and only proves again. Ctrl-C anywhere is safe; the next call goes on.
 
     Example: lakehouse demo --full
