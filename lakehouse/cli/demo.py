@@ -38,16 +38,17 @@ def demo(
     bad_share: float = typer.Option(0.02, help="Share of them that is broken on purpose.", min=0, max=1),
     rate: float = typer.Option(2_500, help="Events per second.", min=1),
     pull_plug: bool = typer.Option(True, "--pull-plug/--no-pull-plug", help="Kill Spark in mid-batch."),
-    full: bool = typer.Option(False, "--full", help="Show every kind of stream and pipeline, not a choice."),
+    full: bool = typer.Option(False, "--full", help="Show every stream, every batch pipeline and the quality run."),
 ) -> None:
     """Send sales events from Kafka to gold, kill Spark in mid-batch, and prove that nothing was lost.
 
-    Beside them user events, market data, change data of a shop and a batch pipeline, with small loads.
+    Beside them user events, market data, change data of a shop and a batch pipeline, with small loads; with --full
+    all streams and pipelines, for which an embedded PostgreSQL is started as the shop's database.
     A second call finds everything set up and only proves again. Ctrl-C anywhere is safe; the next call goes on.
 
     Example: lakehouse demo --full
     """
-    from lakehouse.cli.demo_beside import send_loads, show_pipelines, show_streams, streams_beside
+    from lakehouse.cli.demo_beside import Beside
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
     from lakehouse.contracts.load import load_stream, load_streams
@@ -58,7 +59,7 @@ def demo(
 
     began = time.monotonic()
     settings = load_settings()
-    sales, beside = load_stream("sales"), streams_beside(full=full)
+    sales, beside = load_stream("sales"), Beside(full=full)
     err.print(f"logs {settings.home / 'logs'}", style="dim", soft_wrap=True)
     flow = None
     with ProgressLines() as progress:
@@ -68,6 +69,7 @@ def demo(
         stack.start(settings, ("kafka", "spark"), progress)
         settings = load_settings()
         apply_topics(settings, desired_topics(load_streams()))
+        beside.prepare(settings, progress)
         state = read_topic_state(settings, sales.topic.name)
         already = sum(state.end[p] - state.start[p] for p in state.end)
         if already < events:
@@ -78,18 +80,18 @@ def demo(
     settings = load_settings()
     if flow is not None:
         _step(4, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")
-        _follow(settings, flow, pull_plug=pull_plug, at_last=lambda: send_loads(settings, beside))
+        _follow(settings, flow, pull_plug=pull_plug, at_last=lambda: beside.send(settings))
     else:
         err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
-        send_loads(settings, beside)
-    _step(6, f"Beside it: {', '.join(contract.name for contract in beside)} and a batch pipeline")
-    show_pipelines(settings, full=full)
-    show_streams(settings, beside)
+        beside.send(settings)
+    _step(6, f"Beside it: {beside.title}")
+    beside.show(settings)
     if flow is not None:
         # Dagster builds it while the others are shown.
         _wait_for_gold(flow)
+    beside.show_quality(settings)
     _step(7, "Verify, from Kafka to gold")
-    is_sound = _conclude(settings, sales, beside)
+    is_sound = _conclude(settings, sales, beside.contracts)
     err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
     if not is_sound:
         raise typer.Exit(EXIT_UNHEALTHY)

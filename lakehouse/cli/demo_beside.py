@@ -1,72 +1,160 @@
-"""What the demo shows beside sales: further streams, change data and a batch pipeline, each with a small load.
+"""What the demo shows beside sales: further streams, batch pipelines, with `--full` all of them and the quality run.
 
-Here: which, how much, one line for each. Not here: the storyboard (`cli.demo`), anything that moves data.
+Here: which streams, their order, waiting for them, a line for each. Not here: the storyboard (`cli.demo`), the loads
+(`cli.demo_loads`), pipelines (`cli.demo_pipelines`), jobs of Dagster (`cli.demo_jobs`).
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from lakehouse.cli.console import err
+from lakehouse.cli.demo_jobs import drain_at_once, show_quality
+from lakehouse.cli.demo_loads import send_loads
+from lakehouse.cli.demo_pipelines import FROM_OUTSIDE, FROM_STREAMS, ONE_FLOW, show_daily_agg, show_pipelines
+from lakehouse.cli.demo_shop import start_shop
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LakehouseError
 from lakehouse.kafka.offsets import read_topic_state
-from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.gold.builds import last_build
+from lakehouse.lake.ledger import current_version, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Tally
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from lakehouse.sources.producer import Message
+    from lakehouse.engine.embedded.preparation import Report
 
-_SEED = 7
-_EVENTS = 2_000
-_CHANGES = 300
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.25
-# Publication day of the bundled sample's first report.
-_COVID_DAY = "2026-03-02"
+_GOLD_POLL_SECONDS = 2.0
+
+FEW = ("user_events", "market_data", "customers")
+# The pipeline `covid_etl` feeds the last one.
+MORE = ("orders", "orders_batch", "retail", "covid_updates")
+# Fed by our own jobs, at the end; their sensors look too seldom to be waited for.
+OWN = ("data_quality_alerts", "system_metrics")
+OF_THE_SHOP = ("orders_batch", "daily_etl")
 
 
-def streams_beside(*, full: bool) -> list[StreamContract]:
-    """The further streams, in the order in which they are shown."""
-    return [load_stream(name) for name in (*_SOURCES, *_OF_PIPELINES) if full or name not in _ONLY_FULL]
+class Beside:
+    """The part of the demo that is not about sales. `contracts` are its streams, in the order in which they are shown.
+
+    Args:
+        full: Every stream and pipeline, not a choice.
+    """
+
+    def __init__(self, *, full: bool) -> None:
+        self._full = full
+        self._left_out: dict[str, str] = {}
+        self._coming: dict[str, int] = {}
+        self.contracts = [load_stream(name) for name in (*FEW, *((*MORE, *OWN) if full else ()))]
+
+    @property
+    def title(self) -> str:
+        """What is shown, in a few words."""
+        if self._full:
+            return f"{len(self.contracts)} further streams, every batch pipeline, the quality run"
+        return f"{', '.join(contract.name for contract in self.contracts)} and a batch pipeline"
+
+    def prepare(self, settings: Settings, progress: "Report") -> None:
+        """Make what the sources need: the topics of pipelines, the shop's database."""
+        from lakehouse.kafka.topics import apply_topics
+        from lakehouse.kafka.topics_file import load_profile, shared_topics
+
+        if not self._full:
+            return
+        apply_topics(settings, shared_topics(), profile=load_profile("dev"))
+        problem = start_shop(settings, progress)
+        if problem:
+            self._left_out = dict.fromkeys(OF_THE_SHOP, problem)
+            self.contracts = [contract for contract in self.contracts if contract.name not in self._left_out]
+
+    def send(self, settings: Settings) -> None:
+        """Send the loads."""
+        self._coming = send_loads(settings, self.contracts, full=self._full)
+
+    def show(self, settings: Settings) -> None:
+        """Run the pipelines, wait for the streams, a line for each.
+
+        Raises:
+            LakehouseError: it takes too long, or a pipeline failed.
+        """
+        if not self._full:
+            show_pipelines(settings, ONE_FLOW)
+            self._show_streams(settings, self.contracts)
+            return
+        for name, reason in self._left_out.items():
+            err.print(f"- {name}: not shown; {reason}", markup=False, soft_wrap=True)
+        show_pipelines(settings, [name for name in FROM_OUTSIDE if name not in self._left_out])
+        self._show_streams(settings, [contract for contract in self.contracts if contract.name not in OWN])
+        show_pipelines(settings, FROM_STREAMS)
+        show_daily_agg(settings)
+
+    def show_quality(self, settings: Settings) -> None:
+        """With everything in the lake: the quality run and the monitoring, and the streams that they send.
+
+        Raises:
+            LakehouseError: a job failed or takes too long.
+        """
+        if not self._full:
+            return
+        _wait_for_gold(settings, [contract for contract in self.contracts if contract.reconcile])
+        show_quality(settings)
+        own = [contract for contract in self.contracts if contract.name in OWN]
+        drain_at_once(settings, own)
+        self._show_streams(settings, own)
+
+    def _show_streams(self, settings: Settings, contracts: list[StreamContract]) -> None:
+        paths = LakePaths.of(settings)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for contract in contracts:
+            _wait_for(settings, contract, self._coming.get(contract.name, 0), deadline)
+            totals = Tally(contract, paths).update()
+            err.print(
+                f"✓ {contract.name} ({contract.mode}): {totals.bronze:,} records · {totals.valid:,} valid · "
+                f"{totals.rejected:,} quarantined",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
-def send_loads(settings: Settings, contracts: list[StreamContract]) -> None:
-    """Send each stream a small load unless its topic holds some already; Dagster's sensors see to the rest."""
-    for contract in contracts:
-        source = _SOURCES.get(contract.name)
-        if source is not None and not any(read_topic_state(settings, contract.topic.name).end.values()):
-            _send(settings, contract, source())
-
-
-def show_streams(settings: Settings, contracts: list[StreamContract]) -> None:
-    """Wait until silver has all that is on each stream's topic, and say what became of it.
+def _wait_for(settings: Settings, contract: StreamContract, coming: int, deadline: float) -> None:
+    """Wait until the topic has the rows that are coming, then until silver has all that is on it now.
 
     Raises:
-        LakehouseError: it takes too long.
+        LakehouseError: the deadline passed.
     """
     paths = LakePaths.of(settings)
+    end = read_topic_state(settings, contract.topic.name).end
+    while sum(end.values()) < coming or not _has_all(paths, contract.name, end):
+        if time.monotonic() > deadline:
+            waited = f"After {_PATIENCE_SECONDS:.0f} s"
+            raise too_long(settings, f"{waited} silver does not have all of {contract.name}.")
+        time.sleep(_POLL_SECONDS)
+        if sum(end.values()) < coming:
+            end = read_topic_state(settings, contract.topic.name).end
+
+
+def _wait_for_gold(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Wait until gold has silver of these streams as it is now; say what to do when that takes too long."""
+    paths = LakePaths.of(settings)
+    versions = {contract.name: current_version(paths.silver(contract.name)) for contract in contracts}
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    for contract in contracts:
-        end = read_topic_state(settings, contract.topic.name).end
-        while not _has_all(paths, contract.name, end):
-            if time.monotonic() > deadline:
-                waited = f"After {_PATIENCE_SECONDS:.0f} s"
-                raise too_long(settings, f"{waited} silver does not have all of {contract.name}.")
-            time.sleep(_POLL_SECONDS)
-        totals = Tally(contract, paths).update()
-        err.print(
-            f"✓ {contract.name} ({contract.mode}): {totals.bronze:,} records · {totals.valid:,} valid · "
-            f"{totals.rejected:,} quarantined",
-            markup=False,
-            soft_wrap=True,
-        )
+    while (build := last_build(settings)) is None or not versions.items() <= build.versions.items():
+        if time.monotonic() > deadline:
+            err.print("gold does not have all of it yet; Dagster shows why. `lakehouse gold build` builds it at once.")
+            return
+        time.sleep(_GOLD_POLL_SECONDS)
+
+
+def _has_all(paths: LakePaths, stream: str, end: dict[int, int]) -> bool:
+    known = last_plan(paths.bronze(stream))
+    if known is None:
+        return not any(end.values())
+    plan = known[0]
+    is_read = all(plan.end.get(partition, 0) >= offset for partition, offset in end.items())
+    return is_read and merged_through(paths.silver(stream)) >= plan.batch
 
 
 def too_long(settings: Settings, problem: str) -> LakehouseError:
@@ -89,72 +177,3 @@ def too_long(settings: Settings, problem: str) -> LakehouseError:
         why=" ".join(filter(None, reasons)),
         fix=f"Look at {settings.home / 'logs'} and at Dagster's runs; running the demo again goes on.",
     )
-
-
-def _has_all(paths: LakePaths, stream: str, end: dict[int, int]) -> bool:
-    known = last_plan(paths.bronze(stream))
-    if known is None:
-        return not any(end.values())
-    plan = known[0]
-    is_read = all(plan.end.get(partition, 0) >= offset for partition, offset in end.items())
-    return is_read and merged_through(paths.silver(stream)) >= plan.batch
-
-
-def show_pipelines(settings: Settings, *, full: bool) -> None:
-    """Run one window of each batch pipeline; a window that was run before keeps its rows."""
-    from lakehouse.contracts.pipelines import load_pipeline
-    from lakehouse.lake.batch.run import run_pipeline
-
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    windows = {"orders_star": yesterday}
-    if full:
-        windows |= {"daily_etl": yesterday, "covid_etl": _COVID_DAY}
-    for name, window in windows.items():
-        began = time.monotonic()
-        reports = run_pipeline(load_pipeline(name), window, settings, lambda _: None)
-        steps = " → ".join(f"{report.step} {report.rows:,}" for report in reports)
-        err.print(
-            f"✓ pipeline {name}, {window}: {steps} · {time.monotonic() - began:.1f} s", markup=False, soft_wrap=True
-        )
-
-
-def _send(settings: Settings, contract: StreamContract, messages: "Iterator[Message]") -> None:
-    from lakehouse.kafka.client import producer_config
-    from lakehouse.sources.producer import EventSender, run
-
-    sender = EventSender(settings, contract.topic.name, producer_config(settings))
-    run(messages, sender, interval=0, count=None, stop=threading.Event(), report=lambda _: None)
-    sender.raise_if_failed(f"the demo's events of {contract.name}")
-
-
-def _user_events() -> "Iterator[Message]":
-    from lakehouse.sources.user_events import UserEventGenerator
-
-    events = UserEventGenerator(seed=_SEED, late_share=0.05, duplicate_share=0.01, bad_share=0.01)
-    return ((event.key, event.value) for event in islice(events, _EVENTS))
-
-
-def _market_data() -> "Iterator[Message]":
-    from lakehouse.sources.market.simulator import MarketSimulator
-
-    return (tick.message() for tick in islice(MarketSimulator(seed=_SEED, now=time.time), _EVENTS))
-
-
-def _changes(table: str) -> "Callable[[], Iterator[Message]]":
-    def records() -> "Iterator[Message]":
-        from lakehouse.sources.shop import Shop
-
-        shop = Shop(seed=_SEED)
-        return islice(((record.key, record.value) for record in shop if record.table == table), _CHANGES)
-
-    return records
-
-
-_SOURCES: "dict[str, Callable[[], Iterator[Message]]]" = {
-    "user_events": _user_events,
-    "market_data": _market_data,
-    "customers": _changes("customers"),
-    "orders": _changes("orders"),
-}
-_OF_PIPELINES = ("covid_updates",)
-_ONLY_FULL = ("orders", *_OF_PIPELINES)

@@ -6,6 +6,7 @@ Here: the asset and its sensor. Not here: how a load is done (`lakehouse.lake.si
 import dagster as dg
 
 from lakehouse.components.failures import typed_failures
+from lakehouse.components.pending import until_asked
 from lakehouse.components.resources import LakeResource
 from lakehouse.components.tables import STREAM_TAG, figures, silver_key
 from lakehouse.contracts.model import StreamContract
@@ -25,7 +26,7 @@ def build_sinks(contract: StreamContract) -> dg.Definitions:
         kinds={"postgres"},
         tags={"stream": contract.name},
         # A load takes all that silver has by then: what comes while it runs is the next one's.
-        automation_condition=dg.AutomationCondition.any_deps_updated().since_last_handled()
+        automation_condition=until_asked(dg.AutomationCondition.any_deps_updated())
         & ~dg.AutomationCondition.in_progress(),
         pool=f"postgres_{contract.name}",
         retry_policy=dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL),

@@ -1,4 +1,4 @@
-"""Asking a running Dagster over its GraphQL API: is it there, launch a backfill, wait for it.
+"""Asking a running Dagster over its GraphQL API: is it there, launch a job or a backfill, wait for it.
 
 Here: the few questions that commands ask, with nothing but HTTP. Not here: definitions; Dagster is not imported.
 """
@@ -38,6 +38,39 @@ query Status($id: String!) {
   }
 }
 """
+_JOBS = """
+query Jobs {
+  repositoriesOrError {
+    __typename
+    ... on RepositoryConnection { nodes { name location { name } jobs { name } } }
+    ... on PythonError { message }
+  }
+}
+"""
+_LAUNCH_JOB = """
+mutation LaunchJob($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on PipelineNotFoundError { message }
+    ... on UnauthorizedError { message }
+    ... on InvalidSubsetError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+_RUN = """
+query Run($id: ID!) {
+  runOrError(runId: $id) {
+    __typename
+    ... on Run { status }
+    ... on PythonError { message }
+    ... on RunNotFoundError { message }
+  }
+}
+"""
+_RUN_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
 class DagsterRefusedError(LakehouseError):
@@ -87,6 +120,46 @@ def wait_for_backfill(url: str, backfill_id: str, *, poll_seconds: float = _POLL
         if answer["status"] in _ENDED:
             return str(answer["status"])
         time.sleep(poll_seconds)
+
+
+def launch_job(url: str, job: str, *, partition: str = "") -> str:
+    """Launch a job as the UI's button does, for this partition when it has partitions; returns the run's id.
+
+    Raises:
+        DagsterRefusedError: there is no such job, or with Dagster's own message.
+    """
+    found = _ask(url, _JOBS, {})["repositoriesOrError"].get("nodes", [])
+    place = next((node for node in found if job in {known["name"] for known in node["jobs"]}), None)
+    if place is None:
+        raise DagsterRefusedError(f"Dagster at {url} has no job {job}.")
+    params = {
+        "selector": {
+            "repositoryLocationName": place["location"]["name"],
+            "repositoryName": place["name"],
+            "jobName": job,
+        },
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}] if partition else []},
+    }
+    answer = _ask(url, _LAUNCH_JOB, {"params": params})["launchRun"]
+    if "run" not in answer:
+        raise DagsterRefusedError(f"Dagster did not launch {job}: {answer.get('message') or answer['__typename']}.")
+    return str(answer["run"]["runId"])
+
+
+def wait_for_run(url: str, run_id: str, *, patience_seconds: float) -> str:
+    """Wait until a run has ended; returns its status, `SUCCESS` when all is well, or the one it has after that time.
+
+    Raises:
+        DagsterRefusedError: when Dagster does not know it, or went away.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        answer = _ask(url, _RUN, {"id": run_id})["runOrError"]
+        if "status" not in answer:
+            raise DagsterRefusedError(f"Run {run_id}: {answer.get('message') or answer['__typename']}.")
+        if answer["status"] in _RUN_ENDED or time.monotonic() > deadline:
+            return str(answer["status"])
+        time.sleep(_POLL_SECONDS)
 
 
 def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:

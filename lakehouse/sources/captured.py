@@ -22,8 +22,12 @@ class Slot:
     kept_bytes: int | None
 
 
-def init_source(settings: Settings) -> None:
+def init_source(settings: Settings, *, tables_only: bool = False) -> None:
     """Make what is missing in the database of LAKEHOUSE_SOURCE_URL; a second call changes nothing.
+
+    Args:
+        settings: The database.
+        tables_only: Nothing but the tables: a slot that nobody reads keeps the server's log.
 
     Raises:
         UsageError: no database is configured.
@@ -36,7 +40,8 @@ def init_source(settings: Settings) -> None:
         try:
             # One by one, as psql does: a slot cannot be made in a transaction that has written something.
             for statement in INIT_FILE.read_text(encoding="utf-8").split(";\n\n"):
-                connection.execute(statement.encode())
+                if not tables_only or statement.startswith("create table"):
+                    connection.execute(statement.encode())
         except psycopg.errors.RaiseException as error:
             raise SetupError(
                 "The source database is not ready for change data capture.", why=str(error).splitlines()[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.contracts.load import load_streams
+from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.engine.embedded import ports
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -23,6 +25,7 @@ def lakehouse(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
             "LAKEHOUSE_HOME": str(home),
             "LAKEHOUSE_ROOT": str(home / "lake"),
             "LAKEHOUSE_KAFKA_PORT": str(ports.any_free(set())),
+            "PGPORT": str(ports.any_free(set())),
             "LAKEHOUSE_SPARK_MEMORY": "1500m",
             # As for all tests: too short for the second compiler.
             "LAKEHOUSE_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",
@@ -52,6 +55,25 @@ def test_the_demo_survives_its_own_plug_and_proves_it(tmp_path: Path) -> None:
         assert second.returncode == 0, second.stdout + second.stderr
         assert "state kept" in second.stderr
         assert "exactly-once holds" in second.stdout
+    finally:
+        stopped = lakehouse(home, "down")
+    assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2_400)
+def test_full_shows_every_stream_and_pipeline_with_rows(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    try:
+        done = lakehouse(home, "demo", "--full", "--events", "2000", "--no-pull-plug")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name, contract in load_streams().items():
+            if name != "sales":
+                assert f"✓ {name} ({contract.mode}): " in done.stderr
+                assert f"✓ {name} ({contract.mode}): 0 records" not in done.stderr
+        for name in load_pipelines():
+            assert f"✓ pipeline {name}" in done.stderr
+        assert "✓ quality run: " in done.stderr
     finally:
         stopped = lakehouse(home, "down")
     assert stopped.returncode == 0, stopped.stderr

@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from lakehouse.components.pending import until_asked
+
 
 def lake_is_new_and_sound(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
     """When a model that reads the lake is built: any of these bronze and silver tables is new, all of them are sound.
@@ -25,7 +27,7 @@ def lake_is_new_and_sound(tables: Iterable[dg.AssetKey]) -> dg.AutomationConditi
     is_unsound = condition.any_checks_match(~holds_or_unknown, blocking_only=True)
     is_sound = reduce(and_, [condition.asset_matches(key, ~is_unsound) for key in keys])
     wanted: Any = (
-        is_new.with_label("silver_changed").since_last_handled()
+        until_asked(is_new.with_label("silver_changed"))
         & is_sound.with_label("blocking_checks_hold")
         & ~condition.in_progress()
     )

@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from lakehouse.components.pending import until_asked
+
 
 def stream_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
     """Ask for a run when any of these tables is new since the last one was asked for.
@@ -19,6 +21,6 @@ def stream_condition(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg
     """
     condition = dg.AutomationCondition
     is_new: Any = reduce(or_, [condition.asset_matches(key, condition.newly_updated()) for key in sorted(tables)])
-    wanted: Any = is_new.with_label("tables_changed").since_last_handled() & ~condition.in_progress()
+    wanted: Any = until_asked(is_new.with_label("tables_changed")) & ~condition.in_progress()
     labelled: dg.AutomationCondition[dg.AssetKey] = wanted.with_label("tables_changed_and_idle")
     return labelled

@@ -63,3 +63,16 @@ def holder(port: int) -> str:
         except psutil.Error:
             continue
     return "another process"
+
+
+def is_held_by(port: int, pid: int) -> bool:
+    """Does this process, or one that it started, listen on the port? Also true when the system does not tell."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        listening = [entry for member in family for entry in member.net_connections(kind="tcp")]
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    return any(entry.status == psutil.CONN_LISTEN and entry.laddr.port == port for entry in listening)

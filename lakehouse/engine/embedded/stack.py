@@ -16,6 +16,7 @@ from lakehouse.engine.embedded import (
     connect,
     dagster_ui,
     kafka,
+    ports,
     postgres,
     processes,
     registry,
@@ -158,7 +159,7 @@ def _clear_unhealthy(settings: Settings, files: StackFiles, report: Report) -> N
         process = identity.process() if identity is not None else None
         if process is None:
             continue
-        if spec.name in READY_SECONDS and is_healthy(spec, QUICK_ANSWER_SECONDS):
+        if spec.name in READY_SECONDS and _is_ready(spec, process.pid):
             healthy.add(process.pid)
             report(Progress(spec.title, "note", f"still running (pid {process.pid}); taking it over"))
         else:
@@ -214,7 +215,7 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
         entry = {item.name: item for item in status(settings)}.get(spec.name)
         if entry is not None and first_restarts is None:
             first_restarts = entry.restarts
-        if entry is not None and entry.state == "running" and is_healthy(spec, QUICK_ANSWER_SECONDS):
+        if entry is not None and entry.state == "running" and _is_ready(spec, entry.pid):
             report(Progress(spec.title, "done", f"{time.monotonic() - began:.1f} s"))
             return
         died = entry is not None and entry.restarts - (first_restarts or 0) >= TRIES_BEFORE_GIVING_UP
@@ -228,3 +229,11 @@ def _wait_ready(settings: Settings, files: StackFiles, spec: ServiceSpec, report
             raise _gone(files)
         report(Progress(spec.title, "working", f"waiting, {time.monotonic() - began:.0f} s"))
         time.sleep(0.1)
+
+
+def _is_ready(spec: ServiceSpec, pid: int) -> bool:
+    """The service answers, and what answers is this process: another stack may have been quicker to take the port.
+
+    Whoever took that answer for its own would read and write the other stack's data.
+    """
+    return is_healthy(spec, QUICK_ANSWER_SECONDS) and (not spec.port or ports.is_held_by(spec.port, pid))

@@ -60,6 +60,10 @@ class StackFiles:
         entries = self.read_services().get("services", {})
         return {name: Identity(entry["pid"], entry["created"]) for name, entry in entries.items() if entry["pid"]}
 
+    def read_endpoints(self) -> dict[str, str]:
+        """The addresses that the running stack published, by setting; none when no stack runs."""
+        return _read(self.endpoints)
+
     def write_endpoints(self, specs: list[ServiceSpec]) -> None:
         """Publish the addresses under the names of their settings, to this user."""
         addresses = {spec.endpoint: spec.url for spec in specs if spec.endpoint}

@@ -3,6 +3,7 @@
 import os
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,3 +77,12 @@ def test_everything_listens_on_the_loopback_interface_only(tmp_path):
 
 def test_typing_mistake_in_a_topic_makes_no_topic(tmp_path):
     assert "auto.create.topics.enable=false" in kafka.server_properties(tmp_path, 1, 2)
+
+
+def test_an_answer_of_another_stacks_service_is_not_ours(monkeypatch):
+    """Two stacks that start together may choose one port; whoever lost took the other's broker for its own."""
+    monkeypatch.setattr(stack, "is_healthy", lambda *_: True)
+    monkeypatch.setattr(stack.ports, "is_held_by", lambda _, pid: pid == 11)
+    assert stack._is_ready(SimpleNamespace(port=9092), 11)
+    assert not stack._is_ready(SimpleNamespace(port=9092), 12)
+    assert stack._is_ready(SimpleNamespace(port=0), 12), "the daemon has no port"

@@ -1,0 +1,96 @@
+"""`lakehouse demo --full` shows every stream and every pipeline: a new one is a line in the demo, or fails here."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from lakehouse.cli import demo_beside, demo_pipelines
+from lakehouse.cli.demo_beside import FEW, MORE, OF_THE_SHOP, OWN, Beside
+from lakehouse.cli.demo_loads import LOADS, TOP_UPS
+from lakehouse.cli.demo_pipelines import FROM_OUTSIDE, FROM_STREAMS, ONE_FLOW
+from lakehouse.contracts.load import load_streams
+from lakehouse.contracts.pipelines import BATCH_FOLDER, load_pipelines
+from lakehouse.lake.batch.daily_views import VIEW
+from lakehouse.lake.batch.report import StepReport
+from lakehouse.settings import load_settings
+
+STORY = "sales"
+
+
+def test_every_stream_is_shown():
+    shown = [STORY, *(contract.name for contract in Beside(full=True).contracts)]
+    assert sorted(shown) == sorted(load_streams()), "give it a load in demo_loads and a place in demo_beside"
+
+
+def test_every_stream_that_is_shown_gets_records_from_somewhere():
+    fed_by_pipelines = {contract.name for contract in load_streams().values() if any(s.by for s in contract.upstream)}
+    without = {*FEW, *MORE} - set(LOADS) - set(TOP_UPS) - fed_by_pipelines
+    assert not without, "sent by nothing: they would be waited for in vain, or shown empty"
+    assert {"data_quality_alerts", "system_metrics"} == set(OWN), "sent by the quality run and the monitoring"
+
+
+def test_every_pipeline_is_shown():
+    assert sorted([*FROM_OUTSIDE, *FROM_STREAMS]) == sorted(load_pipelines()), "give it a window in demo_pipelines"
+    assert [path.parent.name for path in BATCH_FOLDER.glob("*/definitions.py")] == [VIEW]
+
+
+def test_what_waits_for_another_pipeline_comes_after_it():
+    order = [*FROM_OUTSIDE, *FROM_STREAMS]
+    for name, contract in load_pipelines().items():
+        if contract.wait_for is not None:
+            assert order.index(contract.wait_for.pipeline) < order.index(name)
+
+
+def test_what_reads_silver_comes_after_the_streams():
+    for name in FROM_OUTSIDE:
+        assert not [step.name for step in load_pipelines()[name].extract if step.table], name
+
+
+def test_without_full_the_demo_is_a_choice():
+    few = Beside(full=False)
+    assert [contract.name for contract in few.contracts] == ["user_events", "market_data", "customers"]
+    assert few.title == "user_events, market_data, customers and a batch pipeline"
+    assert ONE_FLOW == ("orders_star",)
+
+
+def test_without_a_shop_of_ours_its_stream_and_pipeline_are_named_with_the_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_URL", "postgresql://me@db.example.com/shop")
+    shown: list[str] = []
+    monkeypatch.setattr("lakehouse.kafka.topics.apply_topics", lambda *_, **__: [])
+    monkeypatch.setattr(demo_beside, "show_pipelines", lambda _, names: shown.extend(names))
+    monkeypatch.setattr(demo_beside, "show_daily_agg", lambda _: None)
+    monkeypatch.setattr(Beside, "_show_streams", lambda _, __, contracts: shown.extend(c.name for c in contracts))
+    beside = Beside(full=True)
+    beside.prepare(load_settings(), lambda _: None)
+    beside.show(load_settings())
+    said = capsys.readouterr().err
+    for name in OF_THE_SHOP:
+        assert name not in shown
+        assert f"- {name}: not shown; LAKEHOUSE_SOURCE_URL is a database of your own" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "newest", "window"),
+    [
+        ("hourly_sync", datetime(2026, 11, 21, 14, 59, 59, tzinfo=UTC), "2026-11-21-14:00"),
+        ("market_forex", datetime(2026, 11, 20, 21, 59, 54, tzinfo=UTC), "2026-11-20-21:45"),
+        ("etl_retail_country_daily", datetime(2026, 11, 21, 17, 30, tzinfo=UTC), "2026-11-21"),
+        ("user_features", None, None),
+    ],
+)
+def test_a_pipeline_of_a_stream_takes_the_window_of_the_newest_row(monkeypatch, name, newest, window):
+    monkeypatch.setattr(demo_pipelines, "newest_time", lambda *_, **__: newest)
+    chosen = demo_pipelines._STREAMS[name](SimpleNamespace(), load_pipelines()[name])
+    assert chosen == window
+
+
+def test_a_delivery_tells_its_figures_and_not_that_it_has_no_rows():
+    def report(stage, rows=0, rejected=0, **details):
+        return StepReport("p", "step", stage, "2026-11-21", rows, rejected, 1.0, details=details)
+
+    assert demo_pipelines._said(report("load", rows=1_200)) == "step 1,200"
+    assert demo_pipelines._said(report("extract", rows=300, rejected=3)) == "step 300 (3 rejected)"
+    assert demo_pipelines._said(report("deliver", path="/x", trained=True, files_before=9)) == "step (files before 9)"
+    assert demo_pipelines._said(report("deliver", path="/x")) == "step"
