@@ -11,7 +11,6 @@ import pytest
 from dagster._core.scheduler.instigation import TickStatus
 from sqlalchemy.exc import OperationalError
 
-from lakehouse.components import LakeResource
 from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.embedded.dagster_ui import INSTANCE_CONFIG
@@ -68,7 +67,7 @@ def test_a_full_disk_under_dagsters_database_makes_no_run_and_room_makes_one(dis
 
 def tick(instance: dg.DagsterInstance, contract: StreamContract) -> dg.RunRequest | dg.SkipReason:
     sensor = build_arrivals_sensor(contract, f"drain_{contract.name}")
-    answer = sensor(dg.build_sensor_context(instance=instance, resources={"lake": LakeResource()}))
+    answer = sensor(dg.build_sensor_context(instance=instance))
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 

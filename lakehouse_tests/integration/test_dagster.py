@@ -73,8 +73,8 @@ def run_request(
 
 
 def tick(instance: dg.DagsterInstance, contract: StreamContract, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-    sensor = build_arrivals_sensor(contract, f"drain_{contract.name}")
-    answer = sensor(dg.build_sensor_context(instance=instance, resources={"lake": lake}))
+    sensor = build_arrivals_sensor(contract, f"drain_{contract.name}", lake)
+    answer = sensor(dg.build_sensor_context(instance=instance))
     assert isinstance(answer, dg.RunRequest | dg.SkipReason)
     return answer
 

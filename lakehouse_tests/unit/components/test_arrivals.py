@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._daemon.sensor import MIN_INTERVAL_LOOP_TIME
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,8 +65,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def tick(instance: dg.DagsterInstance, answer: Any) -> Any:
     ANSWER[0] = answer
-    sensor = build_arrivals_sensor(SALES, "drain_sales")
-    return sensor(dg.build_sensor_context(instance=instance, resources={"lake": FakeLake()}))
+    sensor = build_arrivals_sensor(SALES, "drain_sales", FakeLake())
+    return sensor(dg.build_sensor_context(instance=instance))
 
 
 def add_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, **tags: str) -> str:
@@ -104,6 +105,14 @@ def test_a_tick_with_nothing_new_asks_dagster_for_no_runs(
     assert isinstance(tick(instance, EMPTY), dg.SkipReason)
     with pytest.raises(AssertionError):
         tick(instance, WAITING)
+
+
+def test_every_look_of_dagsters_daemon_is_a_tick_and_opens_no_database() -> None:
+    """A tick is skipped when it comes 4.99 s after the one before and 5 are asked for."""
+    sensor = build_arrivals_sensor(SALES, "drain_sales")
+    assert sensor.minimum_interval_seconds is not None
+    assert sensor.minimum_interval_seconds < MIN_INTERVAL_LOOP_TIME
+    assert not sensor.required_resource_keys
 
 
 def test_silver_behind_bronze_is_work_too(instance: dg.DagsterInstance) -> None:
