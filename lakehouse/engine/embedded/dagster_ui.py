@@ -4,7 +4,6 @@ Here: their command lines, their DAGSTER_HOME. Not here: Dagster definitions; no
 """
 
 import json
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ WEBSERVER = "dagster-webserver"
 DAEMON = "dagster-daemon"
 CODE = "dagster-code"
 INSTANCE_CONFIG = PROJECT_ROOT / "infra" / "dagster" / "dagster.yaml"
+ONE_MACHINE_CONFIG = INSTANCE_CONFIG.with_name("one_machine.yaml")
 _SHARED = """\
 load_from:
   - grpc_server: {{host: {host}, port: {port}, location_name: lakehouse}}
@@ -42,8 +42,7 @@ def prepare(settings: Settings, port: int, code_port: int) -> list[ServiceSpec]:
     """
     instance = settings.home / NAME
     instance.mkdir(parents=True, exist_ok=True)
-    if INSTANCE_CONFIG.is_file():
-        shutil.copyfile(INSTANCE_CONFIG, instance / "dagster.yaml")
+    (instance / "dagster.yaml").write_text(instance_config(), encoding="utf-8")
     dagster_storage.make(instance)
     environment = {
         "DAGSTER_HOME": str(instance),
@@ -95,6 +94,11 @@ def prepare(settings: Settings, port: int, code_port: int) -> list[ServiceSpec]:
             stop_seconds=20,
         ),
     ]
+
+
+def instance_config() -> str:
+    """Dagster's settings of the stack: those of every instance, and those of one on one machine."""
+    return INSTANCE_CONFIG.read_text(encoding="utf-8") + ONE_MACHINE_CONFIG.read_text(encoding="utf-8")
 
 
 def ask(url: str, timeout_seconds: float) -> bool:

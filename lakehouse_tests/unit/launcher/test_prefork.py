@@ -14,7 +14,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher import LaunchRunContext
 
-from lakehouse.engine.embedded.dagster_ui import INSTANCE_CONFIG
+from lakehouse.engine.embedded.dagster_ui import instance_config
 from lakehouse.launcher import handle
 from lakehouse.launcher.marks import PROCESS_TAG, read_mark
 from lakehouse.launcher.prefork import PreforkRunLauncher
@@ -28,7 +28,7 @@ ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     home = tmp_path_factory.mktemp("dagster")
-    (home / "dagster.yaml").write_text(INSTANCE_CONFIG.read_text())
+    (home / "dagster.yaml").write_text(instance_config())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAKEHOUSE_HOME", str(home))
         with dg.DagsterInstance.from_config(str(home)) as made:
@@ -37,7 +37,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 def launcher_of(instance: dg.DagsterInstance) -> PreforkRunLauncher:
     launcher = instance.run_launcher
-    assert isinstance(launcher, PreforkRunLauncher), "what the stack's dagster.yaml names"
+    assert isinstance(launcher, PreforkRunLauncher), "what the stack's settings name"
     return launcher
 
 
