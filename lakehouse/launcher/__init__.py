@@ -1,5 +1,5 @@
 """How a run of Dagster becomes a process: forked from one that has loaded the definitions already.
 
-Here: the run launcher that `infra/dagster/one_machine.yaml` names, the process it forks from. Not here: what a run does.
-Decision 0024 says why.
+Here: the run launcher that `infra/dagster/one_machine.yaml` names, and the process it forks from; decision 0024 says
+why. Not here: what a run does.
 """
