@@ -19,6 +19,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 
 from lakehouse.components import LakeResource
+from lakehouse.components.arrivals import build_arrivals_sensor
 from lakehouse.components.stream import build_stream_defs
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
@@ -34,7 +35,15 @@ class WaitingLake(LakeResource):
         return Backlog(70, [(date(2026, 11, 20), 70)], {0: 10}, "topic-id", last_batch=4, silver_batch=4)
 
 
-defs = dg.Definitions.merge(build_stream_defs(load_stream("sales")), dg.Definitions(resources={"lake": WaitingLake()}))
+SALES = load_stream("sales")
+_stream = build_stream_defs(SALES)
+defs = dg.Definitions(
+    assets=_stream.assets,
+    asset_checks=_stream.asset_checks,
+    jobs=_stream.jobs,
+    sensors=[build_arrivals_sensor(SALES, f"drain_{SALES.name}", WaitingLake())],
+    resources={"lake": WaitingLake()},
+)
 
 
 def evaluate(home: Path, point: str = "") -> None:
