@@ -15,6 +15,7 @@ from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher import LaunchRunContext
 
 from lakehouse.engine.embedded.dagster_ui import instance_config
+from lakehouse.engine.embedded.processes import identify
 from lakehouse.launcher import handle
 from lakehouse.launcher.marks import PROCESS_TAG, read_mark
 from lakehouse.launcher.prefork import PreforkRunLauncher
@@ -120,19 +121,17 @@ def test_changed_code_is_loaded_anew_and_runs_of_the_old_go_on(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = launch(instance, "long")
-    template = process_of(instance, old).ppid()
+    template = identify(process_of(instance, old).ppid())
     wait_for(lambda: started(instance, old))
     monkeypatch.setattr(handle, "code_on_disk", lambda: {"changed.py": 1})
     new = launch(instance, "long")
-    assert process_of(instance, new).ppid() != template
+    assert process_of(instance, new).ppid() != template.pid
     wait_for(lambda: started(instance, new))
     for run_id in (old, new):
         process_of(instance, run_id).terminate()
         assert wait_for(lambda run_id=run_id: status(instance, run_id) in ENDED)
         assert status(instance, run_id) in {dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE}
-    assert wait_for(lambda: not psutil.pid_exists(template) or psutil.Process(template).status() == "zombie"), (
-        "it ends after its last run"
-    )
+    assert wait_for(lambda: not template.is_alive()), "it ends after its last run"
 
 
 def test_code_on_disk_is_every_source_and_nothing_that_runs_write(tmp_path: Path) -> None:
