@@ -220,7 +220,7 @@ def ask_dagster(settings: "Settings") -> list[Health]:
         return [Health("dagster", "unhealthy", detail, "Read logs/dagster-daemon.log in the state folder.")]
     unloaded = dagster_ui.unloaded_code(url, ANSWER_SECONDS)
     if unloaded:
-        detail = f"{url} answers, but nothing runs: the definitions cannot be loaded. {unloaded}"
+        detail = f"{url} answers, but nothing runs: the definitions do not load: {unloaded}"
         return [
             Health("dagster", "unhealthy", detail, "Correct it (lakehouse streams validate), then Reload in the UI.")
         ]

@@ -121,21 +121,21 @@ def unhealthy_daemons(url: str, timeout_seconds: float) -> list[str]:
 
 
 def unloaded_code(url: str, timeout_seconds: float) -> str:
-    """Why the webserver has no definitions, in one line; "" when it has, or does not tell."""
-    query = """{ workspaceOrError { ... on Workspace { locationEntries {
-        name locationOrLoadError { ... on PythonError { message cause { message } } } } } } }"""
+    """Why the webserver has no definitions: the first cause; "" when it has them, or does not tell."""
+    query = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
+        ... on PythonError { message errorChain { error { message } } } } } } } }"""
     try:
         entries = _query(url, query, timeout_seconds)["workspaceOrError"]["locationEntries"]
-        failed = [(entry["name"], entry["locationOrLoadError"]) for entry in entries]
-        said = [f"{name}: {_last_line(error)}" for name, error in failed if error and "message" in error]
+        errors = [entry["locationOrLoadError"] for entry in entries]
+        said = [_first_cause(error) for error in errors if error and "message" in error]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     return "; ".join(said)
 
 
-def _last_line(error: dict[str, Any]) -> str:
-    text = str((error.get("cause") or error)["message"])
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _first_cause(error: dict[str, Any]) -> str:
+    chain = [link["error"] for link in error["errorChain"]]
+    return " ".join([error, *chain][-1]["message"].split())
 
 
 def _query(url: str, query: str, timeout_seconds: float) -> Any:

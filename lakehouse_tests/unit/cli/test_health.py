@@ -2,6 +2,8 @@
 
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from typer.testing import CliRunner
@@ -37,6 +39,41 @@ def test_configured_dagster_that_does_not_answer_is_unhealthy(nothing_there, mon
     monkeypatch.setenv("DAGSTER_URL", f"http://127.0.0.1:{nothing_there}")
     (part,) = health.ask_dagster(load_settings())
     assert part.state == "unhealthy"
+
+
+class _Webserver(BaseHTTPRequestHandler):
+    """Answers as Dagster's webserver does when a stream's YAML is wrong: the daemons beat, no definition is loaded."""
+
+    def do_GET(self):
+        self.answer({})
+
+    def do_POST(self):
+        query = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        links = ("DagsterUserCodeLoadError: loading", "ValidationError: `mode at\n  defs.yaml:13`\n  Input should be")
+        error = {"message": "no definitions", "errorChain": [{"error": {"message": text}} for text in links]}
+        self.answer(
+            {"instance": {"daemonHealth": {"allDaemonStatuses": []}}}
+            if "daemonHealth" in query
+            else {"workspaceOrError": {"locationEntries": [{"locationOrLoadError": error}]}}
+        )
+
+    def answer(self, data):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": data}).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_definitions_that_do_not_load_are_named_by_their_first_cause(nothing_there, monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), _Webserver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DAGSTER_URL", f"http://127.0.0.1:{server.server_port}")
+        (part,) = health.ask_dagster(load_settings())
+        server.shutdown()
+    assert part.state == "unhealthy"
+    assert part.detail.endswith("do not load: ValidationError: `mode at defs.yaml:13` Input should be")
 
 
 def test_damaged_table_is_named(nothing_there, tmp_path):

@@ -78,7 +78,8 @@ def process_of(instance: dg.DagsterInstance, run_id: str) -> psutil.Process:
 
 
 def started(instance: dg.DagsterInstance, run_id: str) -> bool:
-    return status(instance, run_id) == dg.DagsterRunStatus.STARTED
+    """Its step is at work: what is killed before leaves Dagster's capture of the output behind."""
+    return any(entry.dagster_event and entry.dagster_event.is_step_start for entry in instance.all_logs(run_id))
 
 
 def said(instance: dg.DagsterInstance, run_id: str) -> str:
