@@ -7,14 +7,12 @@ A run that repeats another one starts with that one's tags: its mark, of a proce
 So a mark names the run as well, and whoever marks a run for the first time takes back what it inherited.
 """
 
-import os
-import socket
 from collections.abc import Mapping
 
 import dagster as dg
-import psutil
 
 from lakehouse.components.failures import FAILURE_TAG, RETRYABLE_TAG
+from lakehouse.engine.embedded.processes import own_place, read_place
 
 WORKER_TAG = "lakehouse/worker"
 _NOT_FAILED = {FAILURE_TAG: "", RETRYABLE_TAG: "true"}
@@ -28,20 +26,18 @@ def mark_worker(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, st
 
 
 def worker_mark(run_id: str) -> str:
-    """The mark of this process on a run: host, pid and start time, because pids are used again, and the run."""
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.0f}/{run_id}"
+    """The mark of this process on a run: where it is, and the run."""
+    return f"{own_place()}/{run_id}"
 
 
 def is_lost(run: dg.DagsterRun) -> bool:
     """Whether the process of a run is certainly gone; False without a mark of its own, or with another machine's."""
     mark = run.tags.get(WORKER_TAG, "")
-    parts = mark.rsplit("/", 3)
-    if len(parts) != 4 or parts[0] != socket.gethostname() or not _is_of(mark, run.run_id):
+    place = read_place(mark.rpartition("/")[0])
+    if place is None or not _is_of(mark, run.run_id):
         return False
-    try:
-        return f"{psutil.Process(int(parts[1])).create_time():.0f}" != parts[2]
-    except psutil.NoSuchProcess:
-        return True
+    is_here, process = place
+    return is_here and not process.is_alive()
 
 
 def _is_of(mark: str, run_id: str) -> bool:

@@ -3,3 +3,6 @@
 Here: the run launcher that `infra/dagster/one_machine.yaml` names, and the process it forks from; decision 0024 says
 why. Not here: what a run does.
 """
+
+PROCESS_TAG = ".lakehouse/process"
+"""Tag of a run: where its process is."""

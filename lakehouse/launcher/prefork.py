@@ -5,7 +5,6 @@ processor before the first line of ours. Here: launching, ending, noticing that 
 that is forked from (`template`).
 """
 
-import socket
 import threading
 from collections.abc import Mapping
 from typing import Any, Self
@@ -18,9 +17,9 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
-from lakehouse.engine.embedded.processes import Identity
+from lakehouse.engine.embedded.processes import read_place
+from lakehouse.launcher import PROCESS_TAG
 from lakehouse.launcher.handle import Exit, Template, TemplateError
-from lakehouse.launcher.marks import PROCESS_TAG, read_mark
 
 
 class PreforkRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
@@ -76,11 +75,10 @@ class PreforkRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        host, identity = read_mark(run.tags.get(PROCESS_TAG, "")) or ("", Identity(0, 0.0))
-        process = identity.process() if host == socket.gethostname() else None
+        place = read_place(run.tags.get(PROCESS_TAG, ""))
+        process = place[1].process() if place is not None and place[0] else None
         if process is None:
-            where = f"on {host}" if host else "of this run"
-            self._instance.report_engine_event(f"No process {where} is there to be ended.", run, cls=type(self))
+            self._instance.report_engine_event("No process of this run is on this machine.", run, cls=type(self))
             return False
         process.terminate()
         return True

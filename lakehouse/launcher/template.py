@@ -22,7 +22,8 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import deserialize_value
 
 import lakehouse.definitions
-from lakehouse.launcher.marks import PROCESS_TAG, own_mark
+from lakehouse.engine.embedded.processes import own_place
+from lakehouse.launcher import PROCESS_TAG
 
 POLL_SECONDS = 0.25
 
@@ -71,7 +72,7 @@ def _run(request: dict[str, Any]) -> NoReturn:
         arguments = deserialize_value(request["arguments"], ExecuteRunArgs)
         with DagsterInstance.from_ref(check.not_none(arguments.instance_ref)) as instance:
             # Before anything of the run: tags are read, changed and written back, which two processes must not do.
-            instance.add_run_tags(arguments.run_id, {PROCESS_TAG: own_mark()})
+            instance.add_run_tags(arguments.run_id, {PROCESS_TAG: own_place()})
         execute_run_command.main(args=[request["arguments"]], standalone_mode=False)
         code = 0
     except SystemExit as end:

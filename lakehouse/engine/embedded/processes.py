@@ -1,10 +1,11 @@
 """Operating-system processes, identified so that a reused process id is never mistaken for ours.
 
-Here: identity, marks, ending a process and its children. Not here: which processes there are.
+Here: identity, place, marks, ending a process and its children. Not here: which processes there are.
 """
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,6 +46,20 @@ def identify(pid: int) -> Identity:
         psutil.NoSuchProcess: it is gone already.
     """
     return Identity(pid, psutil.Process(pid).create_time())
+
+
+def own_place() -> str:
+    """This process, for every other one to find: host, pid and start, because pids are used again."""
+    me = identify(os.getpid())
+    return f"{socket.gethostname()}/{me.pid}/{me.created:.3f}"
+
+
+def read_place(place: str) -> tuple[bool, Identity] | None:
+    """Whether a process named by `own_place` is of this host, and which it is; None when the text names none."""
+    parts = place.rsplit("/", 2)
+    if len(parts) != 3:
+        return None
+    return parts[0] == socket.gethostname(), Identity(int(parts[1]), float(parts[2]))
 
 
 def mark(service: str, home: str) -> str:

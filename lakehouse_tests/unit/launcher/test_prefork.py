@@ -15,9 +15,8 @@ from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher import LaunchRunContext
 
 from lakehouse.engine.embedded.dagster_ui import instance_config
-from lakehouse.engine.embedded.processes import identify
-from lakehouse.launcher import handle
-from lakehouse.launcher.marks import PROCESS_TAG, read_mark
+from lakehouse.engine.embedded.processes import identify, read_place
+from lakehouse.launcher import PROCESS_TAG, handle
 from lakehouse.launcher.prefork import PreforkRunLauncher
 from lakehouse.settings import PROJECT_ROOT
 from lakehouse_tests.unit.launcher.jobs import defs
@@ -71,8 +70,8 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 def process_of(instance: dg.DagsterInstance, run_id: str) -> psutil.Process:
     def find() -> psutil.Process | None:
         run = instance.get_run_by_id(run_id)
-        mark = read_mark(run.tags.get(PROCESS_TAG, "")) if run is not None else None
-        return mark[1].process() if mark is not None else None
+        place = read_place(run.tags.get(PROCESS_TAG, "")) if run is not None else None
+        return place[1].process() if place is not None else None
 
     return wait_for(find)
 
@@ -115,7 +114,7 @@ def test_a_killed_run_fails_and_says_what_became_of_its_process(instance: dg.Dag
 def test_a_run_without_a_process_cannot_be_ended(instance: dg.DagsterInstance) -> None:
     run = instance.create_run_for_job(defs.get_job_def("long"), status=dg.DagsterRunStatus.STARTED)
     assert not launcher_of(instance).terminate(run.run_id)
-    assert "No process of this run is there" in said(instance, run.run_id)
+    assert "No process of this run is on this machine" in said(instance, run.run_id)
 
 
 def test_changed_code_is_loaded_anew_and_runs_of_the_old_go_on(
