@@ -29,7 +29,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _SERVICES = ("kafka", "spark", "dagster")
 _PATIENCE_SECONDS = 600.0
 _HEAD_SHARE = 0.2
-_GOLD_PATIENCE_SECONDS = 300.0
 
 
 @app.command()
@@ -48,7 +47,7 @@ def demo(
 
     Example: lakehouse demo --full
     """
-    from lakehouse.cli.demo_beside import Beside
+    from lakehouse.cli.demo_beside import Beside, wait_for_gold
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
     from lakehouse.contracts.load import load_stream, load_streams
@@ -88,7 +87,7 @@ def demo(
     beside.show(settings)
     if flow is not None:
         # Dagster builds it while the others are shown.
-        _wait_for_gold(flow)
+        wait_for_gold(settings, [sales])
     beside.show_quality(settings)
     _step(7, "Verify, from Kafka to gold")
     is_sound = _conclude(settings, sales, beside.contracts)
@@ -141,16 +140,6 @@ def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Ca
                 left = flow.sent - totals.silver_read
                 raise too_long(settings, f"After {_PATIENCE_SECONDS:.0f} s {left:,} events are still under way.")
             time.sleep(0.25)
-
-
-def _wait_for_gold(flow: "Flow") -> None:
-    """Wait until the published gold has every sale that silver has; say what to do when that takes too long."""
-    deadline = time.monotonic() + _GOLD_PATIENCE_SECONDS
-    while not flow.is_in_gold:
-        if time.monotonic() > deadline:
-            err.print("gold is not built yet; Dagster shows why. `lakehouse gold build` builds it at once.")
-            return
-        time.sleep(0.25)
 
 
 def _send(settings: "Settings", sales: "StreamContract", bad_share: float, rate: float, flow: "Flow") -> None:

@@ -99,7 +99,7 @@ class Beside:
         """
         if not self._full:
             return
-        _wait_for_gold(settings, [contract for contract in self.contracts if contract.reconcile])
+        wait_for_gold(settings, [contract for contract in self.contracts if contract.reconcile])
         show_quality(settings)
         own = [contract for contract in self.contracts if contract.name in OWN]
         drain_at_once(settings, own)
@@ -136,12 +136,15 @@ def _wait_for(settings: Settings, contract: StreamContract, coming: int, deadlin
             end = read_topic_state(settings, contract.topic.name).end
 
 
-def _wait_for_gold(settings: Settings, contracts: list[StreamContract]) -> None:
+def wait_for_gold(settings: Settings, contracts: list[StreamContract]) -> None:
     """Wait until gold has silver of these streams as it is now; say what to do when that takes too long."""
     paths = LakePaths.of(settings)
-    versions = {contract.name: current_version(paths.silver(contract.name)) for contract in contracts}
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (build := last_build(settings)) is None or not versions.items() <= build.versions.items():
+    while True:
+        build = last_build(settings)
+        versions = {contract.name: current_version(paths.silver(contract.name)) for contract in contracts}
+        if build is not None and versions.items() <= build.versions.items():
+            return
         if time.monotonic() > deadline:
             err.print("gold does not have all of it yet; Dagster shows why. `lakehouse gold build` builds it at once.")
             return

@@ -41,15 +41,11 @@ def send_loads(settings: Settings, contracts: list[StreamContract], *, full: boo
     coming = {}
     for contract in contracts:
         load = LOADS.get(contract.name)
-        if load is not None and not _holds_any(settings, contract):
+        if load is not None and read_topic_state(settings, contract.topic.name).is_unused:
             coming[contract.name] = load(settings, contract)
         if full and contract.name in TOP_UPS:
             TOP_UPS[contract.name](settings, contract)
     return coming
-
-
-def _holds_any(settings: Settings, contract: StreamContract) -> bool:
-    return any(read_topic_state(settings, contract.topic.name).end.values())
 
 
 def _send(settings: Settings, contract: StreamContract, messages: "Iterator[Message]") -> int:

@@ -42,8 +42,8 @@ def send_orders(settings: Settings, contract: StreamContract) -> None:
     from lakehouse.sources.shop_database import take_orders
 
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-    is_empty = not any(read_topic_state(settings, contract.topic.name).end.values())
+    is_unused = read_topic_state(settings, contract.topic.name).is_unused
     # An extract goes back a little, so that one right after another would send the same rows again.
-    if take_orders(settings, yesterday, rows=_ORDERS, seed=_SEED, bad=_BAD) or is_empty:
+    if take_orders(settings, yesterday, rows=_ORDERS, seed=_SEED, bad=_BAD) or is_unused:
         what = Extract("public.orders", key=tuple(contract.field(name).key for name in contract.key))
         extract(contract, settings, what, stop=threading.Event(), report=lambda _: None)

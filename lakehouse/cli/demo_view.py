@@ -11,8 +11,7 @@ from rich.table import Table
 from lakehouse.cli.console import err, out
 from lakehouse.contracts.model import StreamContract
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.gold.builds import gold_path, last_build
-from lakehouse.lake.ledger import current_version
+from lakehouse.lake.gold.builds import gold_path
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.tally import Tally, Totals
 from lakehouse.settings import Settings
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _LINE_SECONDS = 10.0
-_GOLD_LOOK_SECONDS = 2.0
 
 
 class Flow:
@@ -38,8 +36,6 @@ class Flow:
         self._paths = LakePaths.of(settings)
         self._tally = Tally(contract, self._paths)
         self._before = self._tally.update().bronze
-        self._gold_looked_at = 0.0
-        self._gold_version: int | None = None
 
     @property
     def totals(self) -> Totals:
@@ -64,18 +60,6 @@ class Flow:
     def is_merged(self) -> bool:
         """Every event sent so far is in silver or quarantine."""
         return self.is_in_bronze and self.totals.silver_read >= self.totals.bronze
-
-    @property
-    def is_in_gold(self) -> bool:
-        """Gold was built from silver as it is now."""
-        if time.monotonic() - self._gold_looked_at > _GOLD_LOOK_SECONDS:
-            self._gold_looked_at = time.monotonic()
-            build = last_build(self._settings)
-            pin = build.versions.get(self.contract.name) if build else None
-            self._gold_version = pin
-        return self._gold_version is not None and self._gold_version == current_version(
-            self._paths.silver(self.contract.name)
-        )
 
 
 class LiveView:

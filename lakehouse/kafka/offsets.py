@@ -40,6 +40,11 @@ class TopicState:
     start: dict[int, int]
     end: dict[int, int]
 
+    @property
+    def is_unused(self) -> bool:
+        """Nothing was ever sent to it, as far as a read_committed reader can tell."""
+        return not any(self.end.values())
+
 
 class TopicReader:
     """Reads topic states over one connection, for loops that ask often (about 5 ms per question).

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from lakehouse.engine.duck import delta_connection
+from lakehouse.engine.duck import lasting_delta_connection
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.settings import Settings
 
@@ -19,7 +19,7 @@ def newest_time(settings: Settings, stream: str, column: str, *, where: str = "t
     path = LakePaths.of(settings).silver(stream)
     if not table_exists(path):
         return None
-    with delta_connection(modest=True) as duck:
+    with lasting_delta_connection() as duck:
         query = f'select epoch_us(max("{column}")) from delta_scan(?) where {where}'  # noqa: S608 - names of ours
         row = duck.execute(query, [path]).fetchone()
     return datetime.fromtimestamp(row[0] / 1_000_000, UTC) if row and row[0] is not None else None

@@ -61,8 +61,8 @@ class Template:
         """Does it live, and is its code what is on disk?"""
         return self._process.poll() is None and self._code == code_on_disk()
 
-    def start(self, run_id: str, arguments: str) -> int:
-        """Fork a process that executes a run; return its pid.
+    def start(self, run_id: str, arguments: str) -> None:
+        """Fork a process that executes a run.
 
         Args:
             run_id: The run.
@@ -79,7 +79,7 @@ class Template:
             self._input.flush()
         except OSError as error:
             raise TemplateError(f"The process that runs are forked from is gone: {error}.") from error
-        return int(self._answer(FORK_SECONDS)["pid"])
+        self._answer(FORK_SECONDS)
 
     def let_go(self) -> None:
         """Take no more runs from it; it ends when the last of its runs has."""
@@ -89,7 +89,8 @@ class Template:
     def _input(self) -> Any:
         return self._process.stdin
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
+    def _answer(self, seconds: float) -> None:
+        """Wait until it has loaded, or forked."""
         try:
             answer = self._answers.get(timeout=seconds)
         except queue.Empty:
@@ -97,7 +98,6 @@ class Template:
             raise TemplateError(f"The process that runs are forked from was silent for {seconds:.0f} s.") from None
         if "error" in answer:
             raise TemplateError(answer["error"])
-        return answer
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():

@@ -3,16 +3,16 @@
 Here: the few questions that commands ask, with nothing but HTTP. Not here: definitions; Dagster is not imported.
 """
 
-import json
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
+from lakehouse.engine.embedded import dagster_ui
+from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings
 
 _TIMEOUT_SECONDS = 30.0
+_ANSWER_SECONDS = 5.0
 _POLL_SECONDS = 1.0
 _ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 
@@ -81,17 +81,8 @@ class DagsterRefusedError(LakehouseError):
 
 def find_dagster(settings: Settings) -> str | None:
     """Address of the Dagster that `lakehouse up` or `dev` started, when it answers; else None."""
-    path = settings.home / "endpoints.json"
-    if not path.is_file():
-        return None
-    url = json.loads(path.read_text(encoding="utf-8")).get("DAGSTER_URL")
-    if not url:
-        return None
-    try:
-        with urllib.request.urlopen(f"{url}/server_info", timeout=5) as answer:  # noqa: S310 - our own http address
-            return str(url) if answer.status == 200 else None
-    except OSError:
-        return None
+    url = StackFiles(settings.home).read_endpoints().get("DAGSTER_URL")
+    return url if url and dagster_ui.ask(url, _ANSWER_SECONDS) else None
 
 
 def launch_backfill(url: str, keys: list[list[str]], partitions: list[str], *, title: str) -> str:
@@ -163,13 +154,8 @@ def wait_for_run(url: str, run_id: str, *, patience_seconds: float) -> str:
 
 
 def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(  # noqa: S310 - our own http address
-        f"{url}/graphql", data=body, headers={"Content-Type": "application/json"}
-    )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
-            document = json.loads(answer.read())
+        document = dagster_ui.ask_graphql(url, query, _TIMEOUT_SECONDS, variables)
     except OSError as error:
         raise DagsterRefusedError(f"Dagster at {url} does not answer: {error}.", fix="lakehouse status") from error
     if document.get("errors"):

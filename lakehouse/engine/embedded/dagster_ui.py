@@ -114,7 +114,7 @@ def unhealthy_daemons(url: str, timeout_seconds: float) -> list[str]:
     """Kinds of required daemons whose heartbeat is missing, as the webserver sees them."""
     query = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
     try:
-        statuses = _query(url, query, timeout_seconds)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        statuses = ask_graphql(url, query, timeout_seconds)["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
     except (OSError, ValueError, KeyError, TypeError):
         return ["(the webserver does not tell)"]
     return [entry["daemonType"] for entry in statuses if entry["required"] and not entry["healthy"]]
@@ -125,7 +125,7 @@ def unloaded_code(url: str, timeout_seconds: float) -> str:
     query = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
         ... on PythonError { message errorChain { error { message } } } } } } } }"""
     try:
-        entries = _query(url, query, timeout_seconds)["workspaceOrError"]["locationEntries"]
+        entries = ask_graphql(url, query, timeout_seconds)["data"]["workspaceOrError"]["locationEntries"]
         errors = [entry["locationOrLoadError"] for entry in entries]
         said = [_first_cause(error) for error in errors if error and "message" in error]
     except (OSError, ValueError, KeyError, TypeError):
@@ -138,11 +138,17 @@ def _first_cause(error: dict[str, Any]) -> str:
     return " ".join([error, *chain][-1]["message"].split())
 
 
-def _query(url: str, query: str, timeout_seconds: float) -> Any:
+def ask_graphql(url: str, query: str, timeout_seconds: float, variables: dict[str, Any] | None = None) -> Any:
+    """The webserver's whole answer: `data`, and `errors` when it refused.
+
+    Raises:
+        OSError: it does not answer.
+        ValueError: its answer is no JSON.
+    """
     request = urllib.request.Request(  # noqa: S310 - our own http address
         f"{url}/graphql",
-        data=json.dumps({"query": query}).encode(),
+        data=json.dumps({"query": query, "variables": variables or {}}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310
-        return json.load(answer)["data"]
+    with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:  # noqa: S310 - as above
+        return json.load(answer)
