@@ -88,14 +88,11 @@ def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Rep
         _clear_unhealthy(settings, files, report)
     running = files.read_plan() if supervisor is not None or files.recorded() else []
     specs = plan_services(settings, files, wanted, running, report)
-    added = {spec.name for spec in specs} - {spec.name for spec in running}
     files.write_plan(specs, owner_pid)
     if supervisor is None:
         _spawn_supervisor(settings, files)
-    elif added:
-        supervisor_process = supervisor.process()
-        if supervisor_process is not None:
-            _hang_up(supervisor_process.pid)
+    elif (supervisor_process := supervisor.process()) is not None:
+        _hang_up(supervisor_process.pid)
     for spec in specs:
         _wait_ready(settings, files, spec, report)
         if spec.name == registry.NAME:

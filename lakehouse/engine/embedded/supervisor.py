@@ -97,6 +97,7 @@ class Supervisor:
             if self.reload.is_set():
                 self.reload.clear()
                 self._take_plan()
+                self._end_pauses()
                 owner = self._owner()
             if owner is not None and not owner.is_alive():
                 self._say(f"owner {owner.pid} is gone; stopping")
@@ -121,6 +122,12 @@ class Supervisor:
                 self.watched[spec.name] = self._spawn(spec)
             self._write()
         self._write()
+
+    def _end_pauses(self) -> None:
+        """Who asks for the stack has mended what it died of, or wants to see it die: neither waits for a back-off."""
+        for service in self.watched.values():
+            if service.restart_at:
+                service.restart_at = processes.now()
 
     def _spawn(self, spec: ServiceSpec) -> Watched:
         environment = {

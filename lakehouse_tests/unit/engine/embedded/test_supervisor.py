@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -56,8 +57,12 @@ def run(files: StackFiles) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-m", "lakehouse.engine.embedded.supervisor", str(files.home)])
 
 
+def entry_of(files: StackFiles, name: str = "waiter") -> dict[str, Any]:
+    return dict(files.read_services().get("services", {}).get(name, {}))
+
+
 def pid_of(files: StackFiles, name: str = "waiter") -> int:
-    return int(files.read_services().get("services", {}).get(name, {}).get("pid", 0))
+    return int(entry_of(files, name).get("pid", 0))
 
 
 def test_dead_service_is_started_again_and_counted(files, tmp_path):
@@ -101,6 +106,22 @@ def test_hangup_starts_what_the_new_plan_adds_and_leaves_the_rest(files, tmp_pat
     supervisor.send_signal(signal.SIGHUP)
     wait_for(lambda: pid_of(files, "second"))
     assert pid_of(files) == pid
+    supervisor.terminate()
+    supervisor.wait(20)
+
+
+def test_hangup_starts_at_once_what_waits_for_its_next_try(files, tmp_path):
+    marker = tmp_path / "mended"
+    script = f"import pathlib, sys, time; pathlib.Path({str(marker)!r}).exists() or sys.exit(3); time.sleep(600)"
+    files.write_plan([spec_for(tmp_path, command=[sys.executable, "-c", script])], owner_pid=0)
+    supervisor = run(files)
+    # After pauses of 0.25, 1 and 4 s the next one is 16 s.
+    wait_for(lambda: (entry := entry_of(files)).get("restarts") == 3 and entry["state"] == "restarting")
+    marker.touch()
+    asked = time.monotonic()
+    supervisor.send_signal(signal.SIGHUP)
+    wait_for(lambda: pid_of(files))
+    assert time.monotonic() - asked < 10, "the pause of 16 s was waited for"
     supervisor.terminate()
     supervisor.wait(20)
 
