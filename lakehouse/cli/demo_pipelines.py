@@ -64,6 +64,7 @@ _STREAMS: dict[str, Choice] = {
     "hourly_sync": _newest("sales", "sale_timestamp"),
     "etl_sales_store_daily": _newest("sales", "sale_timestamp"),
     "sales_history": _whole,
+    "orders_bucketed": _whole,
     "etl_retail_country_daily": _newest("retail", "invoice_date"),
     "market_crypto": _newest("market_data", "event_time", "symbol <> 'EUR/USD'"),
     "market_forex": _newest("market_data", "event_time", "symbol = 'EUR/USD'"),

@@ -71,6 +71,10 @@ class LakePaths:
         """Results of the batch layer, partitioned by date: `batch-views/<name>/date=<date>/…`."""
         return f"{self.root}/batch-views/{name}"
 
+    def bucketed(self, table: str) -> Path:
+        """A bucketed table, as Parquet: `bucketed/<table>/run=<n>/…`, and how Spark is told of the newest."""
+        return Path(self.root) / "bucketed" / table
+
     def archive(self, layer: str, stream: str) -> str:
         """Rows that retention deleted, as Parquet: `run=<n>/arrival_date=<date>/…`."""
         return f"{self.root}/archive/{layer}/{stream}"

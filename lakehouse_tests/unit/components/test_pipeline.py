@@ -44,6 +44,7 @@ FACTS = {
     "market_crypto": ("*/15 * * * *", "2021-01-01", False, 3, 1, {"etl", "market"}),
     "market_forex": ("*/15 * * * *", "2021-01-01", False, 3, 1, {"etl", "market"}),
     "orders_star": ("30 3 * * *", "2026-01-01", False, 3, 5, {"etl"}),
+    "orders_bucketed": ("45 3 * * *", None, False, 3, 5, {"etl"}),
     "sales_history": ("15 4 * * *", None, False, 3, 5, {"analysis"}),
     "source_etl": ("@daily", "2026-01-01", False, 3, 5, {"etl"}),
     "user_features": ("0 5 * * *", "2026-01-01", False, 3, 5, {"features"}),
