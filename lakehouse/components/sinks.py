@@ -5,6 +5,7 @@ Here: the asset and its sensor. Not here: how a load is done (`lakehouse.lake.si
 
 import dagster as dg
 
+from lakehouse.components.automation import Automation
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.pending import until_asked
 from lakehouse.components.resources import LakeResource
@@ -37,10 +38,10 @@ def build_sinks(contract: StreamContract) -> dg.Definitions:
             report = lake.load_postgres(contract)
         return dg.MaterializeResult(metadata=figures(report))
 
-    sensor = dg.AutomationConditionSensorDefinition(
+    sensor = Automation(
         f"{contract.name}_sinks",
         target=dg.AssetSelection.assets(copy),
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
         description=f"Loads silver.{contract.name} into PostgreSQL when it is new.",
     )
     return dg.Definitions(assets=[copy], sensors=[sensor])

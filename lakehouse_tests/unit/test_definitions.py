@@ -94,6 +94,14 @@ def test_every_sensor_is_on_from_the_start_but_those_of_pipelines_that_are_off(d
     assert off == catching_up | waiting
 
 
+def test_conditions_are_only_asked_after_something_happened(definitions: dg.Definitions) -> None:
+    from lakehouse.components.automation import Automation
+
+    sensors = definitions.get_repository_def().sensor_defs
+    asking = {type(sensor) for sensor in sensors if isinstance(sensor, dg.AutomationConditionSensorDefinition)}
+    assert asking == {Automation}, "one of Dagster's own, made by a component or by hand, asks for ever"
+
+
 def test_every_schedule_is_in_utc_and_belongs_to_a_job(definitions: dg.Definitions) -> None:
     schedules = definitions.get_repository_def().schedule_defs
     assert {schedule.execution_timezone for schedule in schedules} == {"UTC"}, "an hour lost or doubled twice a year"

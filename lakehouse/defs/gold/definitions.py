@@ -5,6 +5,7 @@ Here: assembly, lazily: dbt is imported when definitions are loaded, never when 
 
 import dagster as dg
 
+from lakehouse.components.automation import Automation
 from lakehouse.contracts.load import load_streams
 
 
@@ -39,13 +40,11 @@ def gold() -> dg.Definitions:
             )
         ],
         sensors=[
-            dg.AutomationConditionSensorDefinition(
+            Automation(
                 "dbt_automation",
                 target=selection,
-                # Each look asks every model that reads the lake about every table and check.
+                # Each look that asks, asks every model that reads the lake about every table and check.
                 minimum_interval_seconds=10,
-                # On from the start: without it gold stays as it was when somebody last pressed a button.
-                default_status=dg.DefaultSensorStatus.RUNNING,
                 description="Builds gold when silver changed and every blocking check below it holds.",
             )
         ],

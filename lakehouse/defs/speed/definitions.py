@@ -5,6 +5,7 @@ Here: assembly. Not here: the assets.
 
 import dagster as dg
 
+from lakehouse.components.automation import Automation
 from lakehouse.defs.speed.assets import speed_tables
 
 
@@ -23,11 +24,10 @@ def speed() -> dg.Definitions:
             )
         ],
         sensors=[
-            dg.AutomationConditionSensorDefinition(
+            Automation(
                 "speed_automation",
                 target=selection,
                 minimum_interval_seconds=5,
-                default_status=dg.DefaultSensorStatus.RUNNING,
                 description="Advances speed and serving when silver's user events, or the batch view, changed.",
             )
         ],

@@ -1,0 +1,77 @@
+"""Automation sensors: conditions are asked when Dagster recorded something, and never left out because of that."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from lakehouse.components.automation import Automation
+from lakehouse.components.pending import until_asked
+
+SILVER, COPY = dg.AssetKey("silver"), dg.AssetKey("copy")
+
+
+@dg.asset(
+    key=COPY,
+    deps=[SILVER],
+    automation_condition=until_asked(dg.AutomationCondition.any_deps_updated()) & ~dg.AutomationCondition.in_progress(),
+)
+def copied() -> None: ...
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp() as found:
+        yield found
+
+
+class Looks:
+    """What the daemon does with the sensor: looks, and keeps the cursor of what it has taken."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.sensor = Automation("copies", target=dg.AssetSelection.keys(COPY), minimum_interval_seconds=5, description="")
+        self.definitions = dg.Definitions(assets=[dg.AssetSpec(SILVER), copied], sensors=[self.sensor])
+        self.instance, self.cursor = instance, None
+
+    def look(self, *, taken: bool = True) -> SensorExecutionData:
+        context = dg.build_sensor_context(self.instance, self.cursor, definitions=self.definitions)
+        answer = self.sensor.evaluate_tick(context)
+        if taken:
+            self.cursor = answer.cursor
+        return answer
+
+
+def is_asked(answer: SensorExecutionData) -> bool:
+    return "Nothing was recorded" not in (answer.skip_message or "")
+
+
+def test_conditions_are_asked_until_nothing_happens_and_again_when_something_does(
+    instance: dg.DagsterInstance,
+) -> None:
+    looks = Looks(instance)
+    assert [is_asked(looks.look()) for _ in range(5)] == [True, True, False, False, False]
+    instance.report_runless_asset_event(dg.AssetMaterialization(SILVER))
+    answer = looks.look()
+    assert [request.asset_selection for request in answer.run_requests or []] == [[COPY]]
+    assert [is_asked(looks.look()) for _ in range(3)] == [True, False, False]
+
+
+def test_an_answer_that_dagster_did_not_take_is_given_again(instance: dg.DagsterInstance) -> None:
+    looks = Looks(instance)
+    while is_asked(looks.look()):
+        pass
+    instance.report_runless_asset_event(dg.AssetMaterialization(SILVER))
+    for _ in range(4):
+        assert looks.look(taken=False).run_requests, "the daemon died before it launched the run"
+    assert looks.look().run_requests
+    assert not looks.look().run_requests
+
+
+def test_what_components_make_of_the_sensor_is_one_that_asks_no_more_than_needed() -> None:
+    sensor = Automation("copies", target=dg.AssetSelection.keys(COPY), minimum_interval_seconds=7, description="why")
+    copy = sensor.with_attributes(metadata={"team": "x"})
+    assert type(copy) is Automation
+    assert (copy.name, copy.minimum_interval_seconds, copy.description) == ("copies", 7, "why")
+    assert (copy.asset_selection, copy.default_status) == (sensor.asset_selection, dg.DefaultSensorStatus.RUNNING)
+    assert copy.metadata["team"].value == "x"
