@@ -7,6 +7,8 @@ The JVM ignores an archive that does not fit it; nothing here can stop a start.
 import hashlib
 import os
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from lakehouse.engine.embedded.java import Java
@@ -65,14 +67,27 @@ class ClassArchive:
         return self._base.is_file()
 
     def _promote(self) -> None:
-        """Take over what the last run recorded, once Java itself has verified it to the last byte."""
-        if self._archive.is_file() or not self._draft.is_file():
-            return
+        """Take over what a run recorded, once Java itself has verified it to the last byte; one is enough."""
+        for draft in self._recorded():
+            with suppress(FileNotFoundError):
+                if not self._archive.is_file() and self._is_whole(draft):
+                    draft.replace(self._archive)
+                else:
+                    draft.unlink()
+
+    def _recorded(self) -> list[Path]:
+        """Recordings that nobody is writing any more: our own last one, and what other stacks left long enough ago."""
+        finished = time.time() - DUMP_TIMEOUT_SECONDS
+        others = []
+        for draft in self._draft.parent.glob("spark-*.draft"):
+            with suppress(FileNotFoundError):
+                if draft != self._draft and draft.stat().st_mtime < finished:
+                    others.append(draft)
+        return [*([self._draft] if self._draft.is_file() else []), *others]
+
+    def _is_whole(self, draft: Path) -> bool:
         checks = ["-Xshare:on", "-XX:+VerifySharedSpaces", *self._options, "-cp", self._class_path, "-version"]
-        if self._run([f"-XX:SharedArchiveFile={self._base}{os.pathsep}{self._draft}", *checks]):
-            self._draft.replace(self._archive)
-        else:
-            self._draft.unlink()
+        return self._run([f"-XX:SharedArchiveFile={self._base}{os.pathsep}{draft}", *checks])
 
     def _run(self, arguments: list[str]) -> bool:
         try:

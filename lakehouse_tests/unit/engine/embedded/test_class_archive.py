@@ -1,11 +1,13 @@
 """Class archives: only a verified one is used, and a Java that cannot make one starts without."""
 
+import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
-from lakehouse.engine.embedded.class_archive import ClassArchive
+from lakehouse.engine.embedded.class_archive import DUMP_TIMEOUT_SECONDS, ClassArchive
 from lakehouse.engine.embedded.java import Java
 
 SCRIPT = """#!/bin/sh
@@ -29,8 +31,8 @@ def java(tmp_path: Path) -> Java:
     return Java(path, "21.0.8", "test")
 
 
-def archive(tmp_path: Path, java: Java, *, may_record: bool = True) -> ClassArchive:
-    return ClassArchive(tmp_path / "cache", java, "a.jar", [], owner="home", may_record=may_record)
+def archive(tmp_path: Path, java: Java, *, may_record: bool = True, owner: str = "home") -> ClassArchive:
+    return ClassArchive(tmp_path / "cache", java, "a.jar", [], owner=owner, may_record=may_record)
 
 
 def recording(options: list[str]) -> Path:
@@ -51,6 +53,18 @@ def test_torn_recording_is_thrown_away_and_recorded_again(tmp_path, java):
     options = archive(tmp_path, java).java_options()
     assert not draft.exists()
     assert recording(options) == draft
+
+
+def test_what_another_stack_recorded_is_used_once_it_is_surely_finished_and_kept_once(tmp_path, java):
+    drafts = [recording(archive(tmp_path, java, owner=owner).java_options()) for owner in ("scratch", "other")]
+    for draft in drafts:
+        draft.write_text("whole", encoding="utf-8")
+    assert recording(archive(tmp_path, java).java_options()), "one may still be writing"
+    for draft in drafts:
+        os.utime(draft, (0, time.time() - DUMP_TIMEOUT_SECONDS - 1))
+    options = archive(tmp_path, java).java_options()
+    assert any("spark.jsa" in option for option in options)
+    assert [draft for draft in drafts if draft.exists()] == [], "220 MB each, and nobody would ever look at them"
 
 
 def test_run_that_may_not_record_still_uses_the_base(tmp_path, java):
