@@ -94,15 +94,18 @@ class Supervisor:
         owner = self._owner()
         self._take_plan()
         while not self.stop.wait(POLL_SECONDS):
-            if self.reload.is_set():
+            is_asked = self.reload.is_set()
+            if is_asked:
                 self.reload.clear()
                 self._take_plan()
-                self._end_pauses()
                 owner = self._owner()
             if owner is not None and not owner.is_alive():
                 self._say(f"owner {owner.pid} is gone; stopping")
                 break
             self._watch()
+            if is_asked:
+                # After the look: who asks may have seen a service die before we did.
+                self._end_pauses()
         self._stop_all()
 
     def _owner(self) -> Identity | None:

@@ -3,7 +3,9 @@
 Here: three comparisons and the words for what they find. Not here: repairing.
 """
 
+from collections import Counter
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -23,8 +25,11 @@ _NAMED = 5
 
 
 class _Holding(NamedTuple):
-    """What bronze has of one partition of one topic."""
+    """What bronze has of one partition of one topic, of one batch."""
 
+    topic_id: str
+    partition: int
+    batch: int
     rows: int
     distinct: int
     first: int
@@ -50,59 +55,74 @@ def prove_bronze(
         kept_since: First arrival day that retention has left; batches of earlier ones are counted, not missed.
     """
     kept = [(plan, commit) for plan, commit in history if kept_since is None or plan.day >= kept_since]
-    known = [plan for plan, _ in kept]
+    held = _holdings(bronze)
     return [
         *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in history])),
-        *_batch_counts(bronze, contract.name, kept),
-        *_identities(bronze, contract, settings, known, state),
+        *_batch_counts(held, contract.name, kept),
+        *_identities(bronze, held, contract, settings, [plan for plan, _ in kept], state),
     ]
 
 
-def _batch_counts(bronze: "DataFrame", stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:
+def _holdings(bronze: "DataFrame") -> list[_Holding]:
+    """What each batch brought of each partition, in one pass over the table."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    groups = bronze.groupBy("topic_id", "partition", "batch").agg(
+        F.count("*").alias("rows"),
+        F.countDistinct("offset").alias("distinct"),
+        F.min("offset").alias("first"),
+        F.max("offset").alias("last"),
+    )
+    return [_Holding(**group.asDict()) for group in groups.collect()]
+
+
+def _batch_counts(held: list[_Holding], stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:
     """Rows per batch in the table against the rows that its commit wrote."""
-    held = {row["batch"]: row["count"] for row in bronze.groupBy("batch").count().collect()}
+    counted: Counter[int] = Counter()
+    for holding in held:
+        counted[holding.batch] += holding.rows
     findings = []
     for plan, commit in history:
         written = int(commit.metrics.get("numOutputRows", 0))
-        rows = held.get(plan.batch, 0)
-        if rows != written:
-            findings.append(
-                Finding(stream, "bronze", f"batch {plan.batch}: {written} rows were committed, {rows} are there")
-            )
+        if counted[plan.batch] != written:
+            there = f"{written} rows were committed, {counted[plan.batch]} are there"
+            findings.append(Finding(stream, "bronze", f"batch {plan.batch}: {there}"))
     return findings
 
 
 def _identities(
-    bronze: "DataFrame", contract: StreamContract, settings: Settings, plans: list[Plan], state: TopicState
+    bronze: "DataFrame",
+    held: list[_Holding],
+    contract: StreamContract,
+    settings: Settings,
+    plans: list[Plan],
+    state: TopicState,
 ) -> list[Finding]:
     """Each offset that was read and is visible is there once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-    held = {
-        (row["topic_id"], row["partition"]): _Holding(row["rows"], row["distinct"], row["first"], row["last"])
-        for row in bronze.groupBy("topic_id", "partition")
-        .agg(
-            F.count("*").alias("rows"),
-            F.countDistinct("offset").alias("distinct"),
-            F.min("offset").alias("first"),
-            F.max("offset").alias("last"),
-        )
-        .collect()
-    }
     findings: list[Finding] = []
     for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
-        mine = held.get((topic_id, partition), _Holding(0, 0, start, start - 1))
-        if mine.rows == mine.distinct == end - start:
+        mine = [holding for holding in held if (holding.topic_id, holding.partition) == (topic_id, partition)]
+        if _is_exactly(mine, start, end):
             continue
         part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
         with cached(part, ["offset"]) as offsets:
-            if mine.rows > mine.distinct:
-                findings += _doubled(offsets, contract.name, partition)
-            missing = missing_ranges(offsets, start, end) if mine.distinct < end - start else []
+            findings += _doubled(offsets, contract.name, partition)
+            missing = missing_ranges(offsets, start, end)
         if missing:
             still_there = topic_id == state.topic_id
             findings += _lost(contract, settings, partition, missing, state.start.get(partition, 0), still_there)
     return findings
+
+
+def _is_exactly(held: list[_Holding], start: int, end: int) -> bool:
+    """Each offset of `[start, end)` is there once, as counts tell: no batch reaches into another's offsets."""
+    in_order = sorted(held, key=lambda holding: holding.first)
+    apart = all(one.last < other.first for one, other in pairwise(in_order))
+    once = apart and all(holding.rows == holding.distinct for holding in held)
+    within = all(start <= holding.first and holding.last < end for holding in held)
+    return once and within and sum(holding.rows for holding in held) == end - start
 
 
 def _read_ranges(plans: list[Plan]) -> dict[tuple[str, int], tuple[int, int]]:

@@ -10,7 +10,7 @@ from lakehouse.engine.spark import materialised
 from lakehouse.lake.history import from_bronze, held_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.proofs.finding import Finding
-from lakehouse.lake.proofs.silver import fingerprints
+from lakehouse.lake.proofs.silver import differing, fingerprints
 from lakehouse.transforms.versions import history_columns
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def prove_history(spark: "SparkSession", contract: StreamContract, paths: LakePa
     actual = materialised(spark.read.format("delta").load(path).select(*columns))
     # A crash between the two commits leaves the history ahead of silver.
     expected = materialised(from_bronze(spark, contract, paths, held).select(*columns))
-    mine, wanted = fingerprints(actual, "event_date"), fingerprints(expected, "event_date")
+    found = fingerprints({"held": (actual, "event_date"), "rebuilt": (expected, "event_date")})
+    mine, wanted = found["held"], found["rebuilt"]
     findings = []
-    for day in sorted((day for day in mine.keys() | wanted.keys() if mine.get(day) != wanted.get(day)), key=str):
+    for day in differing(mine, wanted):
         rows, should = mine.get(day, (0, 0))[0], wanted.get(day, (0, 0))[0]
         text = f"changes of {day}: {rows} rows, the rebuild from bronze has {should}"
         for label, one, other in ((" · missing: ", expected, actual), (" · not in the rebuild: ", actual, expected)):

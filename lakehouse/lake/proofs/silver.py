@@ -3,7 +3,9 @@
 Here: comparing whole tables by order-independent fingerprints, then naming rows where they differ.
 """
 
+from collections.abc import Mapping
 from datetime import date
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 _ALL = "true"
+_SILVER, _REBUILT, _QUARANTINE, _REJECTED, _READ = "silver", "rebuilt", "quarantine", "rejected", "read"
+
+Groups = dict[object, tuple[int, object]]
+"""Of a table: rows and the sum of their hashes, by group."""
+Fingerprints = dict[str, Groups]
+"""The same of several tables, by name."""
 
 
 class SilverProof(NamedTuple):
@@ -64,14 +72,26 @@ def prove_silver(
     expected = winner_per_key(valid, contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
-    rows, findings = _compare(contract, silver.where(open_dates), expected)
-    rejected, more = _compare_quarantine(contract, quarantine.where(rejects_kept), rejects.where(rejects_kept))
-    read = judged.count()
+    actual, held_rejects = silver.where(open_dates), _identities(quarantine.where(rejects_kept))
+    wanted_rejects = _identities(rejects.where(rejects_kept))
+    # All in one query: its plan costs more than most streams' rows.
+    found = fingerprints(
+        {
+            _SILVER: (actual, "event_date"),
+            _REBUILT: (expected, "event_date"),
+            _QUARANTINE: (held_rejects, "arrival_date"),
+            _REJECTED: (wanted_rejects, "arrival_date"),
+            _READ: (judged.select("arrival_date"), "arrival_date"),
+        }
+    )
+    findings = _different_dates(contract, found, actual, expected)
+    findings += _different_rejects(contract, found, held_rejects, wanted_rejects)
+    read, rows, rejected = (_rows(found[table]) for table in (_READ, _SILVER, _QUARANTINE))
     if rejects_kept == _ALL:
-        return SilverProof(read, rows, rejected, max(0, read - rejected - rows), [*findings, *more])
+        return SilverProof(read, rows, rejected, max(0, read - rejected - rows), findings)
     closed = valid_rows(judged, contract).where(f"NOT {open_dates}").count()
     unproved = silver.where(f"NOT {open_dates}").count()
-    return SilverProof(read, rows, rejected, valid.count() - rows, [*findings, *more], closed, unproved)
+    return SilverProof(read, rows, rejected, valid.count() - rows, findings, closed, unproved)
 
 
 class _Kept(NamedTuple):
@@ -96,46 +116,74 @@ def _since(column: str, day: date | None) -> str:
     return _ALL if day is None else f"({column} >= DATE'{day}')"
 
 
-def _compare(contract: StreamContract, actual: "DataFrame", expected: "DataFrame") -> tuple[int, list[Finding]]:
-    """Rows in silver, and the event dates that differ."""
-    held, wanted = fingerprints(actual, "event_date"), fingerprints(expected, "event_date")
-    days = sorted((day for day in held.keys() | wanted.keys() if held.get(day) != wanted.get(day)), key=str)
+def _different_dates(
+    contract: StreamContract, found: Fingerprints, actual: "DataFrame", expected: "DataFrame"
+) -> list[Finding]:
+    """The event dates on which silver is not what it should be."""
     findings = []
-    for day in days:
-        rows, should = held.get(day, (0, 0))[0], wanted.get(day, (0, 0))[0]
+    for day in differing(found[_SILVER], found[_REBUILT]):
+        rows, should = _rows_of(found, _SILVER, day), _rows_of(found, _REBUILT, day)
         only_here = actual.where(f"event_date = DATE'{day}'").exceptAll(expected.where(f"event_date = DATE'{day}'"))
         only_there = expected.where(f"event_date = DATE'{day}'").exceptAll(actual.where(f"event_date = DATE'{day}'"))
         text = f"event date {day}: {rows} rows, the rebuild from bronze has {should}"
         text += _named(" · not in the rebuild: ", only_here, contract) + _named(" · missing: ", only_there, contract)
         findings.append(Finding(contract.name, "silver", text))
-    return sum(rows for rows, _ in held.values()), findings
+    return findings
 
 
-def _compare_quarantine(
-    contract: StreamContract, actual: "DataFrame", expected: "DataFrame"
-) -> tuple[int, list[Finding]]:
-    """Rows in quarantine, and the arrival days that differ."""
-    identity = ["topic_id", "partition", "offset", "reasons", "arrival_date"]
-    actual, expected = actual.select(*identity), expected.select(*identity)
-    held, wanted = fingerprints(actual, "arrival_date"), fingerprints(expected, "arrival_date")
+def _identities(rejects: "DataFrame") -> "DataFrame":
+    return rejects.select("topic_id", "partition", "offset", "reasons", "arrival_date")
+
+
+def _different_rejects(
+    contract: StreamContract, found: Fingerprints, actual: "DataFrame", expected: "DataFrame"
+) -> list[Finding]:
+    """The arrival days on which quarantine is not what it should be."""
     findings = []
-    for day in sorted((day for day in held.keys() | wanted.keys() if held.get(day) != wanted.get(day)), key=str):
-        rows, should = held.get(day, (0, 0))[0], wanted.get(day, (0, 0))[0]
+    for day in differing(found[_QUARANTINE], found[_REJECTED]):
+        rows, should = _rows_of(found, _QUARANTINE, day), _rows_of(found, _REJECTED, day)
         text = f"arrival day {day}: {rows} rejected rows, the rebuild from bronze has {should}"
         for label, one, other in ((" · missing: ", expected, actual), (" · not in the rebuild: ", actual, expected)):
             odd = one.exceptAll(other).where(f"arrival_date = DATE'{day}'").limit(_NAMED).collect()
             text += label + ", ".join(f"{r['partition']}:{r['offset']}" for r in odd) if odd else ""
         findings.append(Finding(contract.name, "quarantine", text))
-    return sum(rows for rows, _ in held.values()), findings
+    return findings
 
 
-def fingerprints(table: "DataFrame", by: str) -> dict[object, tuple[int, object]]:
-    """Rows and the sum of row hashes per group: equal multisets have equal sums, whatever their order."""
+def fingerprints(tables: Mapping[str, tuple["DataFrame", str]]) -> Fingerprints:
+    """Rows and the sum of row hashes per table and group, in one query: equal multisets have equal sums in any order.
+
+    Args:
+        tables: By name, each with the column that it is grouped by, a date.
+    """
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-    hashed = table.withColumn("_hash", F.xxhash64(*(F.col(f"`{c}`") for c in table.columns)).cast("decimal(38,0)"))
-    groups = hashed.groupBy(by).agg(F.count("*").alias("rows"), F.sum("_hash").alias("hash")).collect()
-    return {group[by]: (group["rows"], group["hash"]) for group in groups}
+    parts = [
+        table.select(
+            F.lit(name).alias("_table"),
+            F.col(by).alias("_by"),
+            F.xxhash64(*(F.col(f"`{column}`") for column in table.columns)).cast("decimal(38,0)").alias("_hash"),
+        )
+        for name, (table, by) in tables.items()
+    ]
+    groups = reduce(lambda one, other: one.unionAll(other), parts).groupBy("_table", "_by")
+    found: Fingerprints = {name: {} for name in tables}
+    for group in groups.agg(F.count("*").alias("rows"), F.sum("_hash").alias("hash")).collect():
+        found[group["_table"]][group["_by"]] = (group["rows"], group["hash"])
+    return found
+
+
+def differing(one: Groups, other: Groups) -> list[object]:
+    """The groups in which two tables differ, in order."""
+    return sorted((group for group in one.keys() | other.keys() if one.get(group) != other.get(group)), key=str)
+
+
+def _rows(groups: Groups) -> int:
+    return sum(rows for rows, _ in groups.values())
+
+
+def _rows_of(found: Fingerprints, table: str, group: object) -> int:
+    return found[table].get(group, (0, None))[0]
 
 
 def _named(label: str, rows: "DataFrame", contract: StreamContract) -> str:

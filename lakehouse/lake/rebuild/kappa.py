@@ -28,7 +28,7 @@ from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import commits, current_version, merged_through, plans
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.damage import require_sound
-from lakehouse.lake.proofs.silver import fingerprints
+from lakehouse.lake.proofs.silver import differing, fingerprints
 from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
@@ -203,18 +203,20 @@ class _Replay:
 
     def _compare(self, where: str) -> tuple[int, list[str]]:
         """Rows of the new silver, and the dates on which it differs from the live one."""
-        held, new = (
-            fingerprints(
-                self._spark.read.format("delta")
-                .load(paths.silver(self._contract.name))
-                .where(where)
-                .select(*silver_columns(self._contract)),
-                "event_date",
-            )
-            for paths in (self._live, self._new)
+        found = fingerprints(
+            {
+                name: (
+                    self._spark.read.format("delta")
+                    .load(paths.silver(self._contract.name))
+                    .where(where)
+                    .select(*silver_columns(self._contract)),
+                    "event_date",
+                )
+                for name, paths in (("held", self._live), ("new", self._new))
+            }
         )
-        changed = [str(day) for day in held.keys() | new.keys() if held.get(day) != new.get(day)]
-        return sum(rows for rows, _ in new.values()), sorted(changed)
+        changed = [str(day) for day in differing(found["held"], found["new"])]
+        return sum(rows for rows, _ in found["new"].values()), changed
 
     @again_after_conflict
     def _overwrite(self, layer: str, where: str, through: int) -> None:

@@ -30,7 +30,8 @@ class Looks:
     """What the daemon does with the sensor: looks, and keeps the cursor of what it has taken."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.sensor = Automation("copies", target=dg.AssetSelection.keys(COPY), minimum_interval_seconds=5, description="")
+        target = dg.AssetSelection.keys(COPY)
+        self.sensor = Automation("copies", target=target, minimum_interval_seconds=5, description="")
         self.definitions = dg.Definitions(assets=[dg.AssetSpec(SILVER), copied], sensors=[self.sensor])
         self.instance, self.cursor = instance, None
 

@@ -45,10 +45,8 @@ def write_silver(settings: Settings, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    schema = pa.schema(
-        [("id", pa.int64()), ("customer_id", pa.int64()), ("amount", pa.decimal128(12, 2)), ("status", pa.string())]
-        + [("created_at", pa.timestamp("us", tz="UTC")), ("_deleted", pa.bool_())]
-    )
+    types = {"id": pa.int64(), "customer_id": pa.int64(), "amount": pa.decimal128(12, 2), "status": pa.string()}
+    schema = pa.schema({**types, "created_at": pa.timestamp("us", tz="UTC"), "_deleted": pa.bool_()})
     held = [*({**row, "_deleted": False} for row in rows), {"id": 99_999, "_deleted": True}]
     path = LakePaths.of(settings).silver("orders")
     write_deltalake(path, pa.Table.from_pylist(held, schema=schema), mode="overwrite")

@@ -122,6 +122,13 @@ def test_hangup_starts_at_once_what_waits_for_its_next_try(files, tmp_path):
     supervisor.send_signal(signal.SIGHUP)
     wait_for(lambda: pid_of(files))
     assert time.monotonic() - asked < 10, "the pause of 16 s was waited for"
+    first = pid_of(files)
+    os.kill(first, signal.SIGKILL)
+    # Whoever killed it knows before the supervisor does.
+    asked = time.monotonic()
+    supervisor.send_signal(signal.SIGHUP)
+    wait_for(lambda: pid_of(files) not in (0, first))
+    assert time.monotonic() - asked < 10, "the pause of 30 s was waited for"
     supervisor.terminate()
     supervisor.wait(20)
 
