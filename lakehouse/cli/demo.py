@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lakehouse.cli.demo_view import Flow
     from lakehouse.contracts.model import StreamContract
+    from lakehouse.engine.embedded.preparation import Progress, Report
     from lakehouse.settings import Settings
     from lakehouse.sources.producer import EventSender, Message
     from lakehouse.sources.sales import SalesGenerator
@@ -50,46 +51,36 @@ def demo(
     from lakehouse.cli.demo_beside import Beside, wait_for_gold
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
-    from lakehouse.contracts.load import load_stream, load_streams
+    from lakehouse.contracts.load import load_stream
     from lakehouse.engine.embedded import stack
-    from lakehouse.kafka.offsets import read_topic_state
-    from lakehouse.kafka.topics import apply_topics, desired_topics
     from lakehouse.settings import load_settings
 
     began = time.monotonic()
     settings = load_settings()
     sales, beside = load_stream("sales"), Beside(full=full)
     err.print(f"logs {settings.home / 'logs'}", style="dim", soft_wrap=True)
-    flow = None
+    opening = _Opening(settings, sales, events, bad_share=bad_share, rate=rate)
     with ProgressLines() as progress:
         _step(1, "Jars, DuckDB extensions, dbt project")
         prepare(settings, progress)
-        _step(2, "Kafka and Spark (usually 15 s)")
-        stack.start(settings, ("kafka", "spark"), progress)
+        _step(2, "Kafka, Spark and Dagster with its sensors on (usually 25 s)")
+        stack.start(settings, _SERVICES, opening.beside(progress))
         settings = load_settings()
-        apply_topics(settings, desired_topics(load_streams()))
         beside.prepare(settings, progress)
-        state = read_topic_state(settings, sales.topic.name)
-        already = sum(state.end[p] - state.start[p] for p in state.end)
-        if already < events:
-            # What is on the topic when the sensor looks first is taken at once.
-            flow = _begin_sending(settings, sales, events - already, bad_share=bad_share, rate=rate)
-        _step(3, "Dagster with its sensors on (usually 30 s)")
-        stack.start(settings, _SERVICES, progress)
-    settings = load_settings()
+    flow = opening.flow
     if flow is not None:
-        _step(4, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")
+        _step(3, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")
         _follow(settings, flow, pull_plug=pull_plug, at_last=lambda: beside.send(settings))
     else:
-        err.print(f"already set up · state kept · {already:,} events are on the topic, nothing to send")
+        err.print(f"already set up · state kept · {opening.already:,} events are on the topic, nothing to send")
         beside.send(settings)
-    _step(6, f"Beside it: {beside.title}")
+    _step(5, f"Beside it: {beside.title}")
     beside.show(settings)
     if flow is not None:
         # Dagster builds it while the others are shown.
         wait_for_gold(settings, [sales])
     beside.show_quality(settings)
-    _step(7, "Verify, from Kafka to gold")
+    _step(6, "Verify, from Kafka to gold")
     is_sound = _conclude(settings, sales, beside.contracts)
     err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
     if not is_sound:
@@ -97,17 +88,56 @@ def demo(
 
 
 def _step(number: int, title: str) -> None:
-    err.print(f"[bold]\\[{number}/7][/bold] {title}", soft_wrap=True)
+    err.print(f"[bold]\\[{number}/6][/bold] {title}", soft_wrap=True)
 
 
-def _begin_sending(
-    settings: "Settings", sales: "StreamContract", count: int, *, bad_share: float, rate: float
-) -> "Flow":
-    from lakehouse.cli.demo_view import Flow
+class _Opening:
+    """What begins when Kafka answers, while the rest of the stack is starting: topics are made, events are sent.
 
-    flow = Flow(sales, settings, count)
-    threading.Thread(target=_send, args=(settings, sales, bad_share, rate, flow), daemon=True).start()
-    return flow
+    What is on the topic when the sensor looks first is taken at once. `flow` is None when there is nothing to send;
+    `already` says how many events were there.
+    """
+
+    def __init__(
+        self, settings: "Settings", sales: "StreamContract", events: int, *, bad_share: float, rate: float
+    ) -> None:
+        self.flow: Flow | None = None
+        self.already = 0
+        self._settings = settings
+        self._sales = sales
+        self._events = events
+        self._bad_share = bad_share
+        self._rate = rate
+        self._is_begun = False
+
+    def beside(self, show: "Report") -> "Report":
+        """A report of the stack's start that opens the demo as well."""
+        from lakehouse.engine.embedded import kafka
+
+        def report(progress: "Progress") -> None:
+            show(progress)
+            if progress.step == kafka.TITLE and progress.state == "done" and not self._is_begun:
+                self._is_begun = True
+                self._begin()
+
+        return report
+
+    def _begin(self) -> None:
+        from lakehouse.cli.demo_view import Flow
+        from lakehouse.contracts.load import load_streams
+        from lakehouse.engine.embedded import kafka, stack
+        from lakehouse.kafka.offsets import read_topic_state
+        from lakehouse.kafka.topics import apply_topics, desired_topics
+
+        broker = next(entry.url for entry in stack.status(self._settings) if entry.name == kafka.NAME)
+        settings = self._settings.model_copy(update={"kafka_bootstrap_servers": broker})
+        apply_topics(settings, desired_topics(load_streams()))
+        state = read_topic_state(settings, self._sales.topic.name)
+        self.already = sum(state.end[p] - state.start[p] for p in state.end)
+        if self.already < self._events:
+            self.flow = Flow(self._sales, settings, self._events - self.already)
+            what = (settings, self._sales, self._bad_share, self._rate, self.flow)
+            threading.Thread(target=_send, args=what, daemon=True).start()
 
 
 def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Callable[[], None]") -> None:
@@ -192,7 +222,7 @@ def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:
         if any(staged_files(bronze)):
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(spark.pid).kill()
-            err.print("[bold]\\[5/7][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
+            err.print("[bold]\\[4/6][/bold] Now we pull the plug: Spark is killed with -9 in the middle of a batch")
             return True
         time.sleep(0.005)
     return False

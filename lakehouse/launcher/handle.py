@@ -5,6 +5,7 @@ the code on disk. Not here: the other end (`template`).
 """
 
 import json
+import logging
 import queue
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 from lakehouse.engine.embedded.manifest import MANIFEST
 from lakehouse.settings import PROJECT_ROOT
 
+_LOG = logging.getLogger(__name__)
 LOAD_SECONDS = 180.0
 FORK_SECONDS = 30.0
 
@@ -103,7 +105,11 @@ class Template:
         for line in self._process.stdout or ():
             said = json.loads(line)
             if "exit" in said:
-                self._on_exit(Exit(**said["exit"]))
+                try:
+                    self._on_exit(Exit(**said["exit"]))
+                except Exception:  # noqa: BLE001 - whatever Dagster's storage raises
+                    # A database that was busy: the next answer must still be heard.
+                    _LOG.exception("The end of run %s could not be noted.", said["exit"]["run_id"])
             else:
                 self._answers.put(said)
         code = self._process.wait()

@@ -50,6 +50,12 @@ class PreforkRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         """As Dagster makes it from dagster.yaml."""
         return cls(inst_data)
 
+    def load(self) -> None:
+        """Begin to load the definitions, so that the first run need not wait for all of it."""
+        with self._lock:
+            if self._template is None:
+                self._template = Template(self._note_exit)
+
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process.
 
