@@ -4,7 +4,6 @@ Here: whether anything happened since the last look. Not here: conditions (`comp
 `defs.speed`).
 """
 
-import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -25,8 +24,6 @@ class Automation(dg.AutomationConditionSensorDefinition):
         target: The assets whose conditions it evaluates.
         minimum_interval_seconds: How often it looks.
         description: For the UI.
-        patience_seconds: While records keep coming, the conditions are asked when a look finds none since the one
-            before, and after so many seconds at the latest: many small changes are one run. 0: at every look.
         metadata: What components add to it.
     """
 
@@ -37,7 +34,6 @@ class Automation(dg.AutomationConditionSensorDefinition):
         target: dg.AssetSelection,
         minimum_interval_seconds: int,
         description: str,
-        patience_seconds: float = 0,
         metadata: RawMetadataMapping | None = None,
     ) -> None:
         super().__init__(
@@ -51,27 +47,19 @@ class Automation(dg.AutomationConditionSensorDefinition):
             use_user_code_server=True,
         )
         self._selection = target
-        self._patience = patience_seconds
         self._storage: dg.DagsterInstance | None = None
-        # The newest record at the last look, at the last two that asked, and when the first one came that waits.
-        self._seen: int | None = None
-        self._asked: tuple[int | None, ...] = ()
-        self._waits_since: float | None = None
+        self._newest: tuple[int | None, ...] = ()
         self._given: str | None = None
 
     def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
         """Ask the conditions, unless nothing was recorded since they were last asked and Dagster took the answer."""
-        newest, now = self._newest_record(context), time.monotonic()
-        is_quiet, self._seen = newest == self._seen, newest
+        newest = self._newest_record(context)
         # Asked once more after the last record: it is in the log a moment before all that it changes is.
-        if self._asked == (newest, newest) and self._given == context.cursor:
-            return _skipped(context, "Nothing was recorded since the conditions were last asked.")
-        if self._waits_since is None:
-            self._waits_since = now
-        if not is_quiet and now - self._waits_since < self._patience:
-            return _skipped(context, "More is being recorded; the conditions are asked in a quiet moment.")
+        if self._newest == (newest, newest) and self._given == context.cursor:
+            message = "Nothing was recorded since the conditions were last asked."
+            return SensorExecutionData(skip_message=message, cursor=context.cursor)
         answer = super().evaluate_tick(context)
-        self._asked, self._given, self._waits_since = (*self._asked, newest)[-2:], answer.cursor, None
+        self._newest, self._given = (*self._newest, newest)[-2:], answer.cursor
         return answer
 
     def _newest_record(self, context: dg.SensorEvaluationContext) -> int | None:
@@ -93,10 +81,5 @@ class Automation(dg.AutomationConditionSensorDefinition):
             target=self._selection,
             minimum_interval_seconds=self.minimum_interval_seconds or 0,
             description=self.description or "",
-            patience_seconds=self._patience,
             metadata=self.metadata if metadata is None else metadata,
         )
-
-
-def _skipped(context: dg.SensorEvaluationContext, why: str) -> SensorExecutionData:
-    return SensorExecutionData(skip_message=why, cursor=context.cursor)

@@ -12,7 +12,7 @@ import dagster as dg
 
 from lakehouse.components.failures import typed_failures
 from lakehouse.components.resources import LakeResource
-from lakehouse.components.tables import silver_key
+from lakehouse.components.tables import RETRY, silver_key
 from lakehouse.contracts.model import StreamContract
 from lakehouse.lake.quality.unusual import CHECKS
 
@@ -27,6 +27,7 @@ def build_quality_defs(contracts: Mapping[str, StreamContract]) -> dg.Definition
 
     @dg.asset(
         key=RESULTS, deps=tables, group_name="quality", owners=_OWNERS, kinds={"deltalake", "duckdb"},
+        retry_policy=RETRY,
         description="Every check of the hourly run on every table, as rows of `quality/results`.",
     )  # fmt: skip
     def results(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
@@ -58,6 +59,7 @@ def build_quality_defs(contracts: Mapping[str, StreamContract]) -> dg.Definition
 
     @dg.asset(
         key=REPORT, deps=[RESULTS], group_name="quality", owners=_OWNERS, kinds={"html", "parquet"},
+        retry_policy=RETRY,
         # Ready by a quarter past every hour.
         freshness_policy=dg.FreshnessPolicy.cron(
             deadline_cron="15 * * * *", lower_bound_delta=timedelta(minutes=15), timezone="UTC"
@@ -75,7 +77,7 @@ def build_quality_defs(contracts: Mapping[str, StreamContract]) -> dg.Definition
         )
 
     @dg.asset(
-        key=ALERTS, deps=[REPORT], group_name="quality", owners=_OWNERS, kinds={"kafka"},
+        key=ALERTS, deps=[REPORT], group_name="quality", owners=_OWNERS, kinds={"kafka"}, retry_policy=RETRY,
         description="An event on the topic `data-quality-alerts` for every check of the run that found wrong data.",
     )  # fmt: skip
     def alerts(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:

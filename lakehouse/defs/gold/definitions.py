@@ -45,8 +45,6 @@ def gold() -> dg.Definitions:
                 target=selection,
                 # Each look that asks, asks every model that reads the lake about every table and check.
                 minimum_interval_seconds=10,
-                # A build takes all that is new, and a laptop's processor for a while: better one than three.
-                patience_seconds=60,
                 description="Builds gold when silver changed and every blocking check below it holds.",
             )
         ],

@@ -55,7 +55,7 @@ def prepare(settings: Settings, port: int, code_port: int) -> list[ServiceSpec]:
     workspace.write_text(_SHARED.format(host=LOOPBACK, port=code_port))
     code = [sys.executable, "-m", "dagster", "code-server", "start", "-h", LOOPBACK, "-p", str(code_port)]
     webserver = [sys.executable, "-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(port), "-w", str(workspace)]
-    daemon = [sys.executable, "-m", "lakehouse.launcher.daemon", str(workspace), str(code_port)]
+    daemon = [sys.executable, "-m", "lakehouse.instance.daemon", str(workspace), str(code_port)]
     log = settings.home / "logs"
     return [
         ServiceSpec(

@@ -46,6 +46,13 @@ def test_schedules_start_their_jobs(
     assert {key.to_user_string() for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys} == keys
 
 
+def test_a_quality_run_survives_a_spark_that_dies_under_it(definitions: dg.Definitions) -> None:
+    for key in definitions.resolve_job_def("data_quality").asset_layer.executable_asset_keys:
+        retried = definitions.get_assets_def(key).op.retry_policy
+        assert retried is not None, f"{key.to_user_string()}: the next run is an hour away"
+        assert retried.max_retries >= 2
+
+
 def test_the_report_has_a_deadline(definitions: dg.Definitions) -> None:
     policy = definitions.get_assets_def(REPORT).specs_by_key[REPORT].freshness_policy
     assert policy == dg.FreshnessPolicy.cron(

@@ -69,7 +69,8 @@ def test_everything_listens_on_the_loopback_interface_only(tmp_path):
     code, webserver, daemon = dagster_ui.prepare(load_settings(LAKEHOUSE_HOME=tmp_path), 3000, 3001)
     for service in (code, webserver):
         assert service.command[service.command.index("-h") + 1] == "127.0.0.1"
-    workspace = Path(daemon.command[daemon.command.index("-w") + 1])
+    workspace, code_port = Path(daemon.command[-2]), daemon.command[-1]
+    assert code_port == "3001", "it waits for that one"
     assert "grpc_server: {host: 127.0.0.1, port: 3001, location_name: lakehouse}" in workspace.read_text(), (
         "the daemon starts no code server of its own"
     )

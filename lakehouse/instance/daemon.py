@@ -1,8 +1,8 @@
-"""Dagster's daemon in the embedded stack, ready for the first event: `-m lakehouse.launcher.daemon WORKSPACE PORT`.
+"""Dagster's daemon in the embedded stack, ready for the first event: `-m lakehouse.instance.daemon WORKSPACE PORT`.
 
 Dagster's own `dagster-daemon run` looks for sensors at once, finds that the code server is still loading, and looks
 again five seconds later; and only the first run makes the launcher load the definitions. Here both happen while the
-code server loads. Not here: daemons, sensors, the launcher (`prefork`).
+code server loads. Not here: daemons, sensors, the launcher.
 """
 
 import sys

@@ -1,0 +1,100 @@
+"""Dagster's SQLite databases, opened at less cost: the same files and statements, with what is known kept.
+
+Dagster makes a new SQLAlchemy engine for each statement, which then compiles the statement anew, and each time that it
+opens an instance it reads all its migrations to see that the databases are up to date: half of what its daemon does
+beside an idle lake. An engine without a pool holds no connection: it may be shared by threads, and by forks.
+
+Here: connecting. Not here: what is stored.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+
+_ENGINES = 64
+"""The event log has a database for each run; those of the latest are kept in mind."""
+_checked: set[str] = set()
+"""Databases that this process has found to be up to date, by connection string."""
+
+
+class OneMachineStorage(DagsterSqliteStorage):
+    """Dagster's storage in files below `base_dir`: its default one, with databases of the classes below."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # Not that of Dagster's class, which opens the three databases its own way.
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]
+        self.base_dir = base_dir
+        self._inst_data = inst_data
+        self._run_storage = _Runs.from_local(str(Path(base_dir, "history")))
+        self._event_log_storage = _Events(str(Path(base_dir, "history", "runs")))
+        self._schedule_storage = _Schedules.from_local(str(Path(base_dir, "schedules")))
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+        """As Dagster makes it from dagster.yaml."""
+        return cls.from_local(inst_data=inst_data, **config_value)
+
+
+class _Runs(SqliteRunStorage):
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        database = create_db_conn_string(base_dir, "runs")
+        if _is_checked(database):
+            return cls(database, inst_data)
+        opened = super().from_local(base_dir, inst_data)
+        _checked.add(database)
+        return opened
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        with _engine(self._conn_string).begin() as connection:
+            yield connection
+
+
+class _Schedules(SqliteScheduleStorage):
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SqliteScheduleStorage:
+        database = create_db_conn_string(base_dir, "schedules")
+        if _is_checked(database):
+            return cls(database, inst_data)
+        opened = super().from_local(base_dir, inst_data)
+        _checked.add(database)
+        return opened
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        with _engine(self._conn_string).begin() as connection:
+            yield connection
+
+
+class _Events(SqliteEventLogStorage):
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[sa.Connection]:
+        database = self.conn_string_for_shard(shard)
+        with self._db_lock:
+            engine = _engine(database)
+            if not _is_checked(database):
+                self._initdb(engine)
+                _checked.add(database)
+            with engine.begin() as connection:
+                yield connection
+
+
+@lru_cache(_ENGINES)
+def _engine(database: str) -> sa.Engine:
+    return sa.create_engine(database, poolclass=sa.NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+
+
+def _is_checked(database: str) -> bool:
+    """Somebody may have moved the folder away since, to begin a new history of runs."""
+    return database in _checked and Path(str(sa.make_url(database).database)).is_file()
