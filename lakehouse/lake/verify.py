@@ -143,11 +143,12 @@ def _prove(
     last = history[-1][0]
     expect_rows(spark, last.offsets_read)
     gone = deleted(paths.bronze(contract.name))
-    bronze = spark.read.format("delta").load(paths.bronze(contract.name))
+    table = paths.bronze(contract.name)
+    bronze = spark.read.format("delta").load(table)
     if gone is not None:
         # A run that was killed has noted what it did not delete yet.
         bronze = bronze.where(f"arrival_date >= DATE'{gone.before}'")
-    findings = prove_bronze(bronze, contract, settings, history, state, gone.before if gone else None)
+    findings = prove_bronze(table, bronze, contract, settings, history, state, gone.before if gone else None)
     waiting = sum(max(0, end - last.end.get(p, 0)) for p, end in state.end.items())
     merged = last_commit_of(paths.silver(contract.name), "silver")
     through = -1 if merged is None else int(merged.metadata["through"])
