@@ -10,9 +10,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
+from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.last_words import reason_in
 from lakehouse.errors import SetupError
 
@@ -23,16 +26,48 @@ _TIMEOUT_SECONDS = 180
 _STAMP_OF_THE_SLOWER = "5771160a95ad"
 
 
-def make(instance: Path) -> None:
+def make(instance: Path, cache_dir: Path) -> None:
     """Make the databases of a DAGSTER_HOME that lacks them; where they are whole, a few small reads are all.
+
+    Args:
+        instance: The DAGSTER_HOME.
+        cache_dir: The user's cache, where empty databases are kept for the next one: Dagster takes three seconds.
 
     Raises:
         SetupError: Dagster cannot open its instance there.
     """
     for database in _DATABASES:
         _take_back_second_stamp(instance / database)
-    if all(len(_stamps(instance / database)) == 1 for database in _DATABASES):
-        return
+    if not any((instance / database).exists() for database in _DATABASES):
+        _copy(_empty(cache_dir), instance)
+    if not _is_made(instance):
+        _let_dagster_make(instance)
+
+
+def _is_made(instance: Path) -> bool:
+    return all(len(_stamps(instance / database)) == 1 for database in _DATABASES)
+
+
+def _empty(cache_dir: Path) -> Path:
+    """A folder with empty databases of this Dagster."""
+    kept = cache_dir / "dagster-databases" / version("dagster")
+    if not _is_made(kept):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            _let_dagster_make(Path(folder))
+            _copy(Path(folder), kept)
+    return kept
+
+
+def _copy(source: Path, instance: Path) -> None:
+    for database in _DATABASES:
+        target = instance / database
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Whoever comes second replaces it by the same: nobody ever sees half of one.
+        write_atomically(target, (source / database).read_bytes())
+
+
+def _let_dagster_make(instance: Path) -> None:
     try:
         made = subprocess.run(
             [sys.executable, "-c", _MAKE],

@@ -43,7 +43,7 @@ def prepare(settings: Settings, port: int, code_port: int) -> list[ServiceSpec]:
     instance = settings.home / NAME
     instance.mkdir(parents=True, exist_ok=True)
     (instance / "dagster.yaml").write_text(instance_config(), encoding="utf-8")
-    dagster_storage.make(instance)
+    dagster_storage.make(instance, settings.cache_dir)
     environment = {
         "DAGSTER_HOME": str(instance),
         "LAKEHOUSE_HOME": str(settings.home),
