@@ -5,7 +5,8 @@ it runs (`components.pipeline`, `lakehouse backfill`).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,19 +82,8 @@ def run_step(pipeline: PipelineContract, name: str, key: str, settings: Settings
         SparkUnreachableError, BatchConflictError: may pass; run it again.
         CheckFailedError: a merge's rows are not unique. Broken checks are reported, not raised.
     """
-    began = time.monotonic()
-    window = window_of(pipeline.cadence, key, pipeline.start)
-    require_lake(settings)
-    stage, step = pipeline.step(name)
-    spark = connect(settings.spark_remote)
-    try:
-        with spark_errors():
-            expect_rows(spark, _ROWS_OF_TABLES if any("." in name for name in inputs_of(step)) else _ROWS_OF_STEPS)
-            report = _run(pipeline, stage, step, window, settings, spark, began)
-    finally:
-        spark.stop()
-    write_facts(LakePaths.of(settings), [_fact(report)])
-    return report
+    with _at_work(pipeline, key, settings) as (spark, window):
+        return _run_step(pipeline, name, window, settings, spark)
 
 
 def run_pipeline(
@@ -105,18 +95,46 @@ def run_pipeline(
         CheckFailedError: a blocking check does not hold; later steps were not run.
     """
     done = []
-    for _, step in pipeline.steps():
-        made = run_step(pipeline, step.name, key, settings)
-        report(made)
-        done.append(made)
-        if made.failed:
-            names = ", ".join(f"{check.name} ({check.broken} of {check.rows} rows)" for check in made.failed)
-            raise CheckFailedError(
-                f"Pipeline {pipeline.name}, {key}: {made.step} breaks {names}.",
-                why="Blocking checks keep what follows from reading bad rows.",
-                fix="Look at the table of that step: `_broken` names what a row broke. Then correct the source.",
-            )
+    with _at_work(pipeline, key, settings) as (spark, window):
+        for _, step in pipeline.steps():
+            done.append(_run_step(pipeline, step.name, window, settings, spark))
+            report(done[-1])
+            _require_checks(done[-1])
     return done
+
+
+@contextmanager
+def _at_work(pipeline: PipelineContract, key: str, settings: Settings) -> "Iterator[tuple[SparkSession, Window]]":
+    """A session, and the window that the key names. What is wrong with the question is said before Spark is asked."""
+    window = window_of(pipeline.cadence, key, pipeline.start)
+    require_lake(settings)
+    spark = connect(settings.spark_remote)
+    try:
+        yield spark, window
+    finally:
+        spark.stop()
+
+
+def _require_checks(made: StepReport) -> None:
+    if made.failed:
+        names = ", ".join(f"{check.name} ({check.broken} of {check.rows} rows)" for check in made.failed)
+        raise CheckFailedError(
+            f"Pipeline {made.pipeline}, {made.partition}: {made.step} breaks {names}.",
+            why="Blocking checks keep what follows from reading bad rows.",
+            fix="Look at the table of that step: `_broken` names what a row broke. Then correct the source.",
+        )
+
+
+def _run_step(
+    pipeline: PipelineContract, name: str, window: Window, settings: Settings, spark: "SparkSession"
+) -> StepReport:
+    began = time.monotonic()
+    stage, step = pipeline.step(name)
+    with spark_errors():
+        expect_rows(spark, _ROWS_OF_TABLES if any("." in name for name in inputs_of(step)) else _ROWS_OF_STEPS)
+        report = _run(pipeline, stage, step, window, settings, spark, began)
+    write_facts(LakePaths.of(settings), [_fact(report)])
+    return report
 
 
 def _run(
