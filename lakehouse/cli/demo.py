@@ -59,7 +59,7 @@ def demo(
     settings = load_settings()
     sales, beside = load_stream("sales"), Beside(full=full)
     err.print(f"logs {settings.home / 'logs'}", style="dim", soft_wrap=True)
-    opening = _Opening(settings, sales, events, bad_share=bad_share, rate=rate)
+    opening = _Opening(sales, events, bad_share=bad_share, rate=rate)
     with ProgressLines() as progress:
         _step(1, "Jars, DuckDB extensions, dbt project")
         prepare(settings, progress)
@@ -98,12 +98,9 @@ class _Opening:
     `already` says how many events were there.
     """
 
-    def __init__(
-        self, settings: "Settings", sales: "StreamContract", events: int, *, bad_share: float, rate: float
-    ) -> None:
+    def __init__(self, sales: "StreamContract", events: int, *, bad_share: float, rate: float) -> None:
         self.flow: Flow | None = None
         self.already = 0
-        self._settings = settings
         self._sales = sales
         self._events = events
         self._bad_share = bad_share
@@ -125,12 +122,12 @@ class _Opening:
     def _begin(self) -> None:
         from lakehouse.cli.demo_view import Flow
         from lakehouse.contracts.load import load_streams
-        from lakehouse.engine.embedded import kafka, stack
         from lakehouse.kafka.offsets import read_topic_state
         from lakehouse.kafka.topics import apply_topics, desired_topics
+        from lakehouse.settings import load_settings
 
-        broker = next(entry.url for entry in stack.status(self._settings) if entry.name == kafka.NAME)
-        settings = self._settings.model_copy(update={"kafka_bootstrap_servers": broker})
+        # The stack has said by now where its broker is; or it is one of the user's own.
+        settings = load_settings()
         apply_topics(settings, desired_topics(load_streams()))
         state = read_topic_state(settings, self._sales.topic.name)
         self.already = sum(state.end[p] - state.start[p] for p in state.end)
