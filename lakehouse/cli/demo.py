@@ -70,7 +70,7 @@ def demo(
     flow = opening.flow
     if flow is not None:
         _step(3, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")
-        _follow(settings, flow, pull_plug=pull_plug, at_last=lambda: beside.send(settings))
+        _follow(settings, flow, pull_plug=pull_plug, beside=lambda: beside.send(settings))
     else:
         err.print(f"already set up · state kept · {opening.already:,} events are on the topic, nothing to send")
         beside.send(settings)
@@ -137,16 +137,17 @@ class _Opening:
             threading.Thread(target=_send, args=what, daemon=True).start()
 
 
-def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Callable[[], None]") -> None:
+def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, beside: "Callable[[], None]") -> None:
     """Show where the events are, kill Spark once, wait until silver holds them all.
 
-    `at_last` is called when bronze holds all events: until then the machine is theirs.
+    `beside` sends what is shown beside them: when the plug is pulled, since without Spark the machine has little to do
+    for some seconds; otherwise when bronze holds all events.
     """
     from lakehouse.cli.demo_beside import too_long
     from lakehouse.cli.demo_view import LiveView
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    is_plug_in, is_last_called = pull_plug, False
+    is_plug_in, is_beside_sent = pull_plug, False
     with LiveView(flow) as view:
         while True:
             totals = flow.update()
@@ -158,9 +159,10 @@ def _follow(settings: "Settings", flow: "Flow", *, pull_plug: bool, at_last: "Ca
                 raise flow.failure
             if is_plug_in and flow.sent > 2 * _HEAD_SHARE * flow.count and _kill_in_mid_batch(settings, flow):
                 is_plug_in = False
-            if not is_last_called and flow.all_sent.is_set() and flow.is_in_bronze:
-                at_last()
-                is_last_called = True
+            was_pulled = pull_plug and not is_plug_in
+            if not is_beside_sent and (was_pulled or (flow.all_sent.is_set() and flow.is_in_bronze)):
+                beside()
+                is_beside_sent = True
             if flow.all_sent.is_set() and flow.is_merged:
                 return
             if time.monotonic() > deadline:

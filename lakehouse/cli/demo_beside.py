@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.25
-_GOLD_POLL_SECONDS = 2.0
+_GOLD_POLL_SECONDS = 0.5
 
 FEW = ("user_events", "market_data", "customers")
 # The pipeline `covid_etl` feeds the last one.
