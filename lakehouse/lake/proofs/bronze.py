@@ -3,7 +3,6 @@
 Here: three comparisons and the words for what they find. Not here: repairing.
 """
 
-from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,14 +23,11 @@ if TYPE_CHECKING:
 _NAMED = 5
 
 
-class _Holding(NamedTuple):
-    """What bronze has of one partition of one topic, of one batch. `hashes` is the sum of its offsets' hashes."""
+class _Held(NamedTuple):
+    """What bronze has: rows by batch; by topic id and partition rows, and the sum of their offsets' hashes."""
 
-    topic_id: str
-    partition: int
-    batch: int
-    rows: int
-    hashes: int
+    batches: dict[int, int]
+    partitions: dict[tuple[str, int], tuple[int, int]]
 
 
 def prove_bronze(
@@ -55,7 +51,7 @@ def prove_bronze(
         kept_since: First arrival day that retention has left; batches of earlier ones are counted, not missed.
     """
     kept = [(plan, commit) for plan, commit in history if kept_since is None or plan.day >= kept_since]
-    held = _holdings(table, kept_since)
+    held = _held(table, kept_since)
     return [
         *(Finding(contract.name, "contiguity", text) for text in chain_breaks([plan for plan, _ in history])),
         *_batch_counts(held, contract.name, kept),
@@ -63,34 +59,39 @@ def prove_bronze(
     ]
 
 
-def _holdings(table: str, kept_since: date | None) -> list[_Holding]:
-    """What each batch brought of each partition, in one pass over four columns, by another engine than wrote them."""
+def _held(table: str, kept_since: date | None) -> _Held:
+    """Count the table in one pass over four columns, by another engine than wrote them."""
     kept = "true" if kept_since is None else f"arrival_date >= DATE '{kept_since}'"
     query = f"""
-        select topic_id, partition, batch, count(*), sum(hash("offset")::hugeint)
-        from delta_scan(?) where {kept} group by all
+        select batch, topic_id, partition, count(*), sum(hash("offset")::hugeint)
+        from delta_scan(?) where {kept} group by grouping sets ((batch), (topic_id, partition))
     """  # noqa: S608 - a date of our own
+    held = _Held({}, {})
     with lasting_delta_connection() as connection:
-        return [_Holding(*row) for row in connection.execute(query, [table]).fetchall()]
+        for batch, topic_id, partition, rows, hashes in connection.execute(query, [table]).fetchall():
+            if batch is None:
+                held.partitions[topic_id, partition] = (rows, hashes)
+            else:
+                held.batches[batch] = rows
+    return held
 
 
-def _batch_counts(held: list[_Holding], stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:
+def _batch_counts(held: _Held, stream: str, history: list[tuple[Plan, Commit]]) -> list[Finding]:
     """Rows per batch in the table against the rows that its commit wrote."""
-    counted: Counter[int] = Counter()
-    for holding in held:
-        counted[holding.batch] += holding.rows
     findings = []
     for plan, commit in history:
         written = int(commit.metrics.get("numOutputRows", 0))
-        if counted[plan.batch] != written:
-            there = f"{written} rows were committed, {counted[plan.batch]} are there"
-            findings.append(Finding(stream, "bronze", f"batch {plan.batch}: {there}"))
+        rows = held.batches.get(plan.batch, 0)
+        if rows != written:
+            findings.append(
+                Finding(stream, "bronze", f"batch {plan.batch}: {written} rows were committed, {rows} are there")
+            )
     return findings
 
 
 def _identities(
     bronze: "DataFrame",
-    held: list[_Holding],
+    held: _Held,
     contract: StreamContract,
     settings: Settings,
     plans: list[Plan],
@@ -101,8 +102,7 @@ def _identities(
 
     findings: list[Finding] = []
     for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
-        mine = [holding for holding in held if (holding.topic_id, holding.partition) == (topic_id, partition)]
-        if _is_exactly(mine, start, end):
+        if held.partitions.get((topic_id, partition), (0, 0)) == _of_range(start, end):
             continue
         part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
         with cached(part, ["offset"]) as offsets:
@@ -114,14 +114,12 @@ def _identities(
     return findings
 
 
-def _is_exactly(held: list[_Holding], start: int, end: int) -> bool:
-    """Each offset of `[start, end)` is there once and no other: as many rows, and the same sum of hashes."""
-    if sum(holding.rows for holding in held) != end - start:
-        return False
+def _of_range(start: int, end: int) -> tuple[int, int]:
+    """Rows, and the sum of their offsets' hashes, of a partition that has each offset of `[start, end)` once."""
+    query = "select count(*), coalesce(sum(hash(o)::hugeint), 0) from range(?, ?) r(o)"
     with lasting_delta_connection() as connection:
-        query = "select coalesce(sum(hash(o)::hugeint), 0) from range(?, ?) r(o)"
-        wanted = connection.execute(query, [start, end]).fetchall()[0][0]
-    return bool(sum(holding.hashes for holding in held) == wanted)
+        rows, hashes = connection.execute(query, [start, end]).fetchall()[0]
+    return int(rows), int(hashes)
 
 
 def _read_ranges(plans: list[Plan]) -> dict[tuple[str, int], tuple[int, int]]:
