@@ -47,13 +47,12 @@ class Automation(dg.AutomationConditionSensorDefinition):
             use_user_code_server=True,
         )
         self._selection = target
-        self._storage: dg.DagsterInstance | None = None
         self._newest: tuple[int | None, ...] = ()
         self._given: str | None = None
 
     def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
         """Ask the conditions, unless nothing was recorded since they were last asked and Dagster took the answer."""
-        newest = self._newest_record(context)
+        newest = context.instance.event_log_storage.get_maximum_record_id()
         # Asked once more after the last record: it is in the log a moment before all that it changes is.
         if self._newest == (newest, newest) and self._given == context.cursor:
             message = "Nothing was recorded since the conditions were last asked."
@@ -61,13 +60,6 @@ class Automation(dg.AutomationConditionSensorDefinition):
         answer = super().evaluate_tick(context)
         self._newest, self._given = (*self._newest, newest)[-2:], answer.cursor
         return answer
-
-    def _newest_record(self, context: dg.SensorEvaluationContext) -> int | None:
-        # The context would open all of Dagster's databases anew for this one question.
-        if self._storage is None:
-            ref = context.instance_ref
-            self._storage = dg.DagsterInstance.from_ref(ref) if ref is not None else context.instance
-        return self._storage.event_log_storage.get_maximum_record_id()
 
     def with_attributes(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -45,13 +45,18 @@ class OneMachineStorage(DagsterSqliteStorage):
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-class _Runs(SqliteRunStorage):
+class _Lasting:
+    """Over one of Dagster's classes: a database that is checked once per process, asked by one engine."""
+
+    _NAME: ClassVar[str]
+    _conn_string: str
+
     @classmethod
-    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
-        database = create_db_conn_string(base_dir, "runs")
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Any:
+        database = create_db_conn_string(base_dir, cls._NAME)
         if _is_checked(database):
-            return cls(database, inst_data)
-        opened = super().from_local(base_dir, inst_data)
+            return cls(database, inst_data)  # type: ignore[call-arg]
+        opened = super().from_local(base_dir, inst_data)  # type: ignore[misc]
         _checked.add(database)
         return opened
 
@@ -61,20 +66,12 @@ class _Runs(SqliteRunStorage):
             yield connection
 
 
-class _Schedules(SqliteScheduleStorage):
-    @classmethod
-    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SqliteScheduleStorage:
-        database = create_db_conn_string(base_dir, "schedules")
-        if _is_checked(database):
-            return cls(database, inst_data)
-        opened = super().from_local(base_dir, inst_data)
-        _checked.add(database)
-        return opened
+class _Runs(_Lasting, SqliteRunStorage):
+    _NAME = "runs"
 
-    @contextmanager
-    def connect(self) -> Iterator[sa.Connection]:
-        with _engine(self._conn_string).begin() as connection:
-            yield connection
+
+class _Schedules(_Lasting, SqliteScheduleStorage):
+    _NAME = "schedules"
 
 
 class _Events(SqliteEventLogStorage):
