@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lakehouse.cli.console import err, out
+from lakehouse.cli.console import err
 from lakehouse.errors import EXIT_UNHEALTHY, LakehouseError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def demo(
 
     Example: lakehouse demo --full
     """
-    from lakehouse.cli.demo_beside import Beside, wait_for_gold
+    from lakehouse.cli.demo_beside import Beside
+    from lakehouse.cli.demo_proof import Proof
     from lakehouse.cli.setup import prepare
     from lakehouse.cli.up import ProgressLines
     from lakehouse.contracts.load import load_stream
@@ -74,14 +75,11 @@ def demo(
     else:
         err.print(f"already set up · state kept · {opening.already:,} events are on the topic, nothing to send")
         beside.send(settings)
-    _step(5, f"Beside it: {beside.title}")
-    beside.show(settings)
-    if flow is not None:
-        # Dagster builds it while the others are shown.
-        wait_for_gold(settings, [sales])
-    beside.show_quality(settings)
-    _step(6, "Verify, from Kafka to gold")
-    is_sound = _conclude(settings, sales, beside.contracts)
+    with Proof(settings, [sales, *beside.contracts]) as proof:
+        _step(5, f"Beside it: {beside.title}")
+        beside.show(settings, proof.begin)
+        _step(6, "Verify, from Kafka to gold")
+        is_sound = proof.conclude(is_gold_due=flow is not None)
     err.print(f"{time.monotonic() - began:.0f} s in all", style="dim")
     if not is_sound:
         raise typer.Exit(EXIT_UNHEALTHY)
@@ -225,28 +223,3 @@ def _kill_in_mid_batch(settings: "Settings", flow: "Flow") -> bool:
             return True
         time.sleep(0.005)
     return False
-
-
-def _conclude(settings: "Settings", sales: "StreamContract", beside: "list[StreamContract]") -> bool:
-    from lakehouse.cli.demo_view import closing_box, rejects_by_reason, totals_by_category
-    from lakehouse.cli.verify import describe
-    from lakehouse.lake.verify import verify
-
-    report = verify(settings, [sales, *beside])
-    proof = report.proofs[0]
-    out.print(rejects_by_reason(settings, sales), markup=False)
-    out.print(totals_by_category(settings), markup=False)
-    for each in report.proofs:
-        out.print(describe(each), markup=False)
-    for finding in report.findings:
-        out.print(f"✗ {finding.check}: {finding.problem}", style="red", markup=False)
-    if report.ok:
-        total = proof.bronze + proof.unmerged + proof.waiting
-        out.print(
-            f"{total:,} sent = {proof.silver:,} in silver + {proof.quarantined:,} quarantined with reasons"
-            f" · 0 lost · 0 twice · exactly-once holds ({report.seconds:.1f} s)",
-            style="bold green",
-            markup=False,
-        )
-    closing_box(settings)
-    return report.ok

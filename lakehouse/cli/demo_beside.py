@@ -7,6 +7,7 @@ Here: which streams, their order, waiting for them, a line for each. Not here: t
 import time
 from typing import TYPE_CHECKING
 
+from lakehouse.cli.background import in_background
 from lakehouse.cli.console import err
 from lakehouse.cli.demo_jobs import drain_at_once, show_quality
 from lakehouse.cli.demo_loads import send_loads
@@ -23,6 +24,8 @@ from lakehouse.lake.tally import Tally
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lakehouse.engine.embedded.preparation import Report
 
 _PATIENCE_SECONDS = 300.0
@@ -74,32 +77,35 @@ class Beside:
         """Send the loads."""
         self._coming = send_loads(settings, self.contracts, full=self._full)
 
-    def show(self, settings: Settings) -> None:
+    def show(self, settings: Settings, when_in_silver: "Callable[[], None]") -> None:
         """Run the pipelines, wait for the streams, a line for each.
+
+        Args:
+            settings: The lake and the stack.
+            when_in_silver: Called once silver has all that is shown.
 
         Raises:
             LakehouseError: it takes too long, or a pipeline failed.
         """
-        if not self._full:
-            show_pipelines(settings, ONE_FLOW)
-            self._show_streams(settings, self.contracts)
+        if self._full:
+            self._show_all(settings)
+            when_in_silver()
             return
+        pipelines = in_background(lambda: show_pipelines(settings, ONE_FLOW))
+        self._show_streams(settings, self.contracts)
+        when_in_silver()
+        pipelines.result()
+
+    def _show_all(self, settings: Settings) -> None:
+        """Every stream and pipeline; then, with all in the lake, quality and monitoring, and the streams they send."""
         for name, reason in self._left_out.items():
             err.print(f"- {name}: not shown; {reason}", markup=False, soft_wrap=True)
         show_pipelines(settings, [name for name in FROM_OUTSIDE if name not in self._left_out])
         self._show_streams(settings, [contract for contract in self.contracts if contract.name not in OWN])
         show_pipelines(settings, FROM_STREAMS)
         show_daily_agg(settings)
-
-    def show_quality(self, settings: Settings) -> None:
-        """With everything in the lake: the quality run and the monitoring, and the streams that they send.
-
-        Raises:
-            LakehouseError: a job failed or takes too long.
-        """
-        if not self._full:
-            return
-        wait_for_gold(settings, [contract for contract in self.contracts if contract.reconcile])
+        reconciled = [contract for contract in self.contracts if contract.reconcile]
+        wait_for_gold(settings, [load_stream("sales"), *reconciled])
         show_quality(settings)
         own = [contract for contract in self.contracts if contract.name in OWN]
         drain_at_once(settings, own)

@@ -72,7 +72,7 @@ def describe(proof: "StreamProof") -> str:
         line += f" · {proof.waiting:,} more wait on the broker"
     if proof.gold_version is None:
         return f"{line} · not in gold"
-    is_current = proof.gold_version == proof.silver_version
+    is_current = proof.silver_version is None or proof.gold_version >= proof.silver_version
     return f"{line} · gold equals silver" + (
         "" if is_current else f" version {proof.gold_version} (a newer one exists)"
     )

@@ -86,7 +86,10 @@ class VerifyReport:
 
 
 def verify(
-    settings: Settings, streams: list[StreamContract], on_progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    streams: list[StreamContract],
+    on_progress: Callable[[str], None] = lambda _: None,
+    before_gold: Callable[[], object] = lambda: None,
 ) -> VerifyReport:
     """Prove the streams, four at a time: much of it is small queries that leave a core idle. Writes nothing.
 
@@ -94,6 +97,7 @@ def verify(
         settings: Lake, brokers, Spark, gold.
         streams: What to prove.
         on_progress: Told what is being looked at, from any thread.
+        before_gold: Called for each stream, from any thread, before its gold is looked at; may wait for it to be built.
 
     Raises:
         BrokerUnreachableError, SparkUnreachableError: the question could not be asked.
@@ -103,7 +107,7 @@ def verify(
 
     def look_at(contract: StreamContract) -> tuple[StreamProof | None, list[Finding]]:
         on_progress(contract.name)
-        return _look_at(contract, settings)
+        return _look_at(contract, settings, before_gold)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
         looks = list(threads.map(look_at, streams))
@@ -115,7 +119,9 @@ def verify(
     )
 
 
-def _look_at(contract: StreamContract, settings: Settings) -> tuple[StreamProof | None, list[Finding]]:
+def _look_at(
+    contract: StreamContract, settings: Settings, before_gold: Callable[[], object]
+) -> tuple[StreamProof | None, list[Finding]]:
     """The proof of one stream and what is wrong; no proof of tables that are damaged."""
     paths = LakePaths.of(settings)
     look = look_at_stream(contract.name, paths)
@@ -125,7 +131,7 @@ def _look_at(contract: StreamContract, settings: Settings) -> tuple[StreamProof 
     spark = connect(settings.spark_remote)
     try:
         with TopicReader(settings) as topics, spark_errors():
-            return _prove(spark, contract, settings, paths, list(plans_in(look.commits)), topics)
+            return _prove(spark, contract, settings, paths, list(plans_in(look.commits)), topics, before_gold)
     finally:
         spark.stop()
 
@@ -137,6 +143,7 @@ def _prove(
     paths: LakePaths,
     history: list[tuple[Plan, Commit]],
     topics: TopicReader,
+    before_gold: Callable[[], object],
 ) -> tuple[StreamProof, list[Finding]]:
     state = topics.state(contract.topic.name)
     if not history:
@@ -164,6 +171,7 @@ def _prove(
         )
     silver = prove_silver(spark, contract, paths, through=through, version=version)
     versions = prove_history(spark, contract, paths, through=through) if contract.keeps_history else []
+    before_gold()
     gold = prove_gold(spark, contract, paths, gold_path(settings))
     proof = StreamProof(
         stream=contract.name,

@@ -61,10 +61,14 @@ def test_without_a_shop_of_ours_its_stream_and_pipeline_are_named_with_the_reaso
     monkeypatch.setattr("lakehouse.kafka.topics.apply_topics", lambda *_, **__: [])
     monkeypatch.setattr(demo_beside, "show_pipelines", lambda _, names: shown.extend(names))
     monkeypatch.setattr(demo_beside, "show_daily_agg", lambda _: None)
+    monkeypatch.setattr(demo_beside, "show_quality", lambda _: None)
+    monkeypatch.setattr(demo_beside, "wait_for_gold", lambda *_: None)
+    monkeypatch.setattr(demo_beside, "drain_at_once", lambda *_: None)
     monkeypatch.setattr(Beside, "_show_streams", lambda _, __, contracts: shown.extend(c.name for c in contracts))
     beside = Beside(full=True)
     beside.prepare(load_settings(), lambda _: None)
-    beside.show(load_settings())
+    beside.show(load_settings(), lambda: shown.append("in silver"))
+    assert shown[-1] == "in silver"
     said = capsys.readouterr().err
     for name in OF_THE_SHOP:
         assert name not in shown
