@@ -1,4 +1,4 @@
-"""Class-data archives: Spark's classes, parsed once and mapped at every later start, which halves its start-up.
+"""Class-data archives: a service's classes, parsed once and mapped at every later start, which halves its start-up.
 
 Here: where archives lie, when one is recorded, when it may be used. Not here: command lines of services.
 The JVM ignores an archive that does not fit it; nothing here can stop a start.
@@ -15,6 +15,8 @@ from lakehouse.engine.embedded.java import Java
 
 MIN_JAVA = 21
 DUMP_TIMEOUT_SECONDS = 120
+_RECORD = "-XX:ArchiveClassesAtExit="
+_RECORD_SECONDS = 45
 
 
 class ClassArchive:
@@ -39,17 +41,21 @@ class ClassArchive:
         key = _digest(java.version, str(java.path), class_path, *options)
         folder = cache_dir / "class-archives" / key
         self._base = folder / "base.jsa"
-        self._archive = folder / "spark.jsa"
-        self._draft = folder / f"spark-{_digest(owner)}.draft"
+        self._archive = folder / "classes.jsa"
+        self._draft = folder / f"classes-{_digest(owner)}.draft"
 
-    def java_options(self) -> list[str]:
-        """Options that use the archive, or that record one at the next clean stop; none when neither works."""
+    def java_options(self, *, is_service: bool = True) -> list[str]:
+        """Options that use the archive, or that record one at the next clean stop; none when neither works.
+
+        Args:
+            is_service: Whether it runs long enough to load all classes: only such a run is recorded.
+        """
         if self._java.major < MIN_JAVA or not self._make_base():
             return []
         self._promote()
         if self._archive.is_file():
             return [f"-XX:SharedArchiveFile={self._base}{os.pathsep}{self._archive}", "-Xshare:auto", "-Xlog:cds=off"]
-        record = [f"-XX:ArchiveClassesAtExit={self._draft}"] if self._may_record else []
+        record = [f"{_RECORD}{self._draft}"] if self._may_record and is_service else []
         return [f"-XX:SharedArchiveFile={self._base}", *record, "-Xlog:cds=off"]
 
     def _make_base(self) -> bool:
@@ -79,7 +85,7 @@ class ClassArchive:
         """Recordings that nobody is writing any more: our own last one, and what other stacks left long enough ago."""
         finished = time.time() - DUMP_TIMEOUT_SECONDS
         others = []
-        for draft in self._draft.parent.glob("spark-*.draft"):
+        for draft in self._draft.parent.glob("classes-*.draft"):
             with suppress(FileNotFoundError):
                 if draft != self._draft and draft.stat().st_mtime < finished:
                     others.append(draft)
@@ -97,6 +103,11 @@ class ClassArchive:
         except (OSError, subprocess.TimeoutExpired):
             return False
         return result.returncode == 0
+
+
+def stop_seconds(options: list[str], usual: float) -> float:
+    """Seconds that a service with these options may take to stop; one that writes an archive at its end needs more."""
+    return _RECORD_SECONDS if any(option.startswith(_RECORD) for option in options) else usual
 
 
 def _digest(*parts: str) -> str:

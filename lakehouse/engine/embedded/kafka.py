@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from lakehouse.engine.embedded import jars
+from lakehouse.engine.embedded.class_archive import ClassArchive, stop_seconds
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import Java
 from lakehouse.engine.embedded.ports import LOOPBACK
@@ -20,6 +21,8 @@ from lakehouse.settings import Settings
 NAME = "kafka"
 TITLE = "Kafka 4.3"
 FORMAT_TIMEOUT_SECONDS = 60
+# A broker moves bytes that it does not look into: what the second compiler would make faster is not worth its work.
+_OPTIONS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 LOG4J = """\
 status = error
@@ -52,29 +55,34 @@ def prepare(settings: Settings, java: Java, port: int, controller_port: int) -> 
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=""))
     config = home / "server.properties"
     write_atomically(config, server_properties(data, port, controller_port))
-    base = [
-        str(java.path),
+    classes = ":".join(str(path) for path in jars.paths(settings.cache_dir, NAME))
+    own_options = settings.java_options.split()
+    archive = ClassArchive(
+        settings.cache_dir, java, classes, _OPTIONS, owner=str(settings.home), may_record=not own_options
+    )
+    options = [
         f"-Xmx{settings.kafka_memory}",
-        "-XX:+UseSerialGC",
-        *settings.java_options.split(),
+        *_OPTIONS,
+        *own_options,
         f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
         f"-Dkafka.logs.dir={log.parent}",
         "-cp",
-        ":".join(str(path) for path in jars.paths(settings.cache_dir, NAME)),
+        classes,
     ]
     if not (data / "meta.properties").is_file():
-        _format(base, config)
+        _format([str(java.path), *archive.java_options(is_service=False), *options], config)
+    archive_options = archive.java_options()
     return ServiceSpec(
         name=NAME,
         title=TITLE,
-        command=[*base, "kafka.Kafka", str(config)],
+        command=[str(java.path), *archive_options, *options, "kafka.Kafka", str(config)],
         cwd=str(home),
         port=port,
         url=f"{LOOPBACK}:{port}",
         log=str(log),
         output=str(settings.home / "logs" / "kafka.out"),
         endpoint="KAFKA_BOOTSTRAP_SERVERS",
-        stop_seconds=15,
+        stop_seconds=stop_seconds(archive_options, 15),
     )
 
 

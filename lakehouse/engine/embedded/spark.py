@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakehouse.engine import profiles
 from lakehouse.engine.embedded import jars
-from lakehouse.engine.embedded.class_archive import ClassArchive
+from lakehouse.engine.embedded.class_archive import ClassArchive, stop_seconds
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
 from lakehouse.engine.embedded.kafka import LOG4J
@@ -120,7 +120,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
         log=str(log),
         output=str(settings.home / "logs" / "spark.out"),
         endpoint="SPARK_REMOTE",
-        stop_seconds=45 if any("AtExit" in option for option in archive_options) else 10,
+        stop_seconds=stop_seconds(archive_options, 10),
     )
 
 

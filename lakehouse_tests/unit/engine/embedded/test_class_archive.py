@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.engine.embedded.class_archive import DUMP_TIMEOUT_SECONDS, ClassArchive
+from lakehouse.engine.embedded.class_archive import DUMP_TIMEOUT_SECONDS, ClassArchive, stop_seconds
 from lakehouse.engine.embedded.java import Java
 
 SCRIPT = """#!/bin/sh
@@ -43,8 +43,15 @@ def test_first_run_records_and_the_next_uses_it(tmp_path, java):
     draft = recording(archive(tmp_path, java).java_options())
     draft.write_text("whole", encoding="utf-8")
     options = archive(tmp_path, java).java_options()
-    assert any("spark.jsa" in option for option in options)
+    assert any("classes.jsa" in option for option in options)
     assert not any("AtExit" in option for option in options)
+
+
+def test_a_service_that_records_gets_time_to_write(tmp_path, java):
+    options = archive(tmp_path, java).java_options()
+    assert stop_seconds(options, 10) > 30
+    Path(recording(options)).write_text("whole", encoding="utf-8")
+    assert stop_seconds(archive(tmp_path, java).java_options(), 10) == 10
 
 
 def test_torn_recording_is_thrown_away_and_recorded_again(tmp_path, java):
@@ -63,12 +70,18 @@ def test_what_another_stack_recorded_is_used_once_it_is_surely_finished_and_kept
     for draft in drafts:
         os.utime(draft, (0, time.time() - DUMP_TIMEOUT_SECONDS - 1))
     options = archive(tmp_path, java).java_options()
-    assert any("spark.jsa" in option for option in options)
+    assert any("classes.jsa" in option for option in options)
     assert [draft for draft in drafts if draft.exists()] == [], "220 MB each, and nobody would ever look at them"
 
 
 def test_run_that_may_not_record_still_uses_the_base(tmp_path, java):
     options = archive(tmp_path, java, may_record=False).java_options()
+    assert any("base.jsa" in option for option in options)
+    assert not any("AtExit" in option for option in options)
+
+
+def test_a_tool_that_ends_at_once_is_not_recorded(tmp_path, java):
+    options = archive(tmp_path, java).java_options(is_service=False)
     assert any("base.jsa" in option for option in options)
     assert not any("AtExit" in option for option in options)
 
