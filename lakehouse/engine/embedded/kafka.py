@@ -109,6 +109,9 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.min.isr": "1",
         "share.coordinator.state.topic.num.partitions": "1",
         "group.initial.rebalance.delay.ms": "0",
+        # A broker that was killed may not serve again until its controller has given up on the one before.
+        "broker.session.timeout.ms": "4500",
+        "broker.heartbeat.interval.ms": "1000",
         # Every retained byte sits on a laptop's disk: small segments let retention work soon.
         "log.segment.bytes": str(256 * 1024 * 1024),
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
