@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
 MANY_ROWS = 50_000
+# A query that is asked once: what compiled code would save it costs to compile, up to ten times the rows of a
+# micro-batch.
+_MANY_FOR_ONCE = 10 * MANY_ROWS
 _FOR_FEW_ROWS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -105,9 +108,16 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     return session
 
 
-def expect_rows(session: "SparkSession", rows: int) -> None:
-    """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for."""
-    wanted = _FOR_FEW_ROWS if rows < MANY_ROWS else _FOR_MANY_ROWS[_profile.get(session, "local")]
+def expect_rows(session: "SparkSession", rows: int, *, once: bool = False) -> None:
+    """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for.
+
+    Args:
+        session: The session.
+        rows: Rows that a query reads.
+        once: The queries are not asked again and again, as those of micro-batches are.
+    """
+    many = _MANY_FOR_ONCE if once else MANY_ROWS
+    wanted = _FOR_FEW_ROWS if rows < many else _FOR_MANY_ROWS[_profile.get(session, "local")]
     if _told.get(session) is wanted:
         return
     for key, value in wanted.items():

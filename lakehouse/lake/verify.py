@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _AT_ONCE = 4
-# A proof runs once: what compiled code would save it costs to compile, up to ten times the rows of a micro-batch.
-_ROWS_AS_ONE = 10
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _prove(
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
     last = history[-1][0]
-    expect_rows(spark, last.offsets_read // _ROWS_AS_ONE)
+    expect_rows(spark, last.offsets_read, once=True)
     gone = deleted(paths.bronze(contract.name))
     table = paths.bronze(contract.name)
     bronze = spark.read.format("delta").load(table)

@@ -1,10 +1,11 @@
 """The process that runs are forked from: it loads all definitions once, then forks for each run it is asked for.
 
-`python -m lakehouse.launcher.template`. It has one thread only, so that a fork copies a whole state: libraries that
-start threads when they are imported (Arrow, NumPy, DuckDB) are left to the runs. It ends when its input ends and the
-last run has. Here: loading, forking, reaping. Not here: what the launcher makes of it (`prefork`, `handle`).
+`python -m lakehouse.launcher.template`. It has one thread of Python only, so that a fork copies a whole state: what
+starts others when it is imported (DuckDB) is left to the runs. It ends when its input ends and the last run has. Here:
+loading, forking, reaping. Not here: what the launcher makes of it (`prefork`, `handle`).
 """
 
+import importlib
 import json
 import os
 import select
@@ -26,6 +27,9 @@ from lakehouse.engine.embedded.processes import own_place
 from lakehouse.launcher import PROCESS_TAG
 
 POLL_SECONDS = 0.25
+# Nearly every run talks to Spark: what its client imports is imported once, not in each run. Arrow's allocator has a
+# thread of its own, which it stops and starts around a fork.
+_OF_RUNS = ("pandas", "pyarrow.parquet", "pyspark.sql.connect.session", "pyspark.sql.connect.functions")
 
 
 def main() -> None:
@@ -41,6 +45,7 @@ def main() -> None:
         _say(answers, {"error": f"The definitions cannot be loaded: {type(error).__name__}: {error}"})
         raise
     _say(answers, {"ready": os.getpid()})
+    prepare_runs()
     runs: dict[int, str] = {}
     requests = _Lines(0)
     while not requests.ended or runs:
@@ -61,6 +66,14 @@ def load() -> None:
     repository = definitions.get_definition()
     repository.get_all_jobs()
     lakehouse.definitions.defs = repository
+
+
+def prepare_runs() -> None:
+    """Import what runs will need; a run that is asked for meanwhile would do the same."""
+    # NumPy would start a thread for each processor, for algebra that is small in every run.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in _OF_RUNS:
+        importlib.import_module(name)
 
 
 def _run(request: dict[str, Any]) -> NoReturn:

@@ -104,7 +104,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, offsets_read(paths.bronze(contract.name)))
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
             kept, warned = _kept(spark, contract, paths, days)
     finally:
         spark.stop()

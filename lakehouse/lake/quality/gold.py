@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import delta_connection, duck_connection
-from lakehouse.engine.spark import connect, spark_errors
+from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.lake.gold.build_plan import date_fingerprints, latest_version
 from lakehouse.lake.gold.build_record import BuildRecord
 from lakehouse.lake.gold.builds import gold_path, last_build
 from lakehouse.lake.gold.dbt_run import PROJECT
-from lakehouse.lake.ledger import commits
+from lakehouse.lake.ledger import commits, offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.proofs.gold import Totals, compare_totals
 from lakehouse.lake.quality.gold_figures import PREFIX, Waiting, count_tables, figure_results, keep
@@ -142,6 +142,7 @@ def _totals(
             for contract in contracts:
                 version = record.versions[contract.name]
                 wanted = [one for one in contract.reconcile if only in (None, one.table)]
+                expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
                 narrowed = contract.model_copy(update={"reconcile": wanted})
                 found += [
                     _accuracy(contract, version, totals)

@@ -56,7 +56,7 @@ def validate(
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, offsets_read(paths.bronze(contract.name)))
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
             frame = spark.read.format("delta").load(path)
             results = [schema_result(layer, contract, {name: kind.lower() for name, kind in frame.dtypes})]
             if not results[0].passed:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import Position, position_of
 from lakehouse.lake.speed.results import RESULTS, STREAM, TIME, Result
@@ -53,7 +54,7 @@ def prove(settings: Settings, results: Iterable[Result] = RESULTS) -> list[Speed
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, 10**9)
+            expect_rows(spark, offsets_read(paths.bronze(STREAM)), once=True)
             return [_prove(spark, paths, result, position) for result, position in held]
     finally:
         spark.stop()

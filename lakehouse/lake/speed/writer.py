@@ -17,7 +17,7 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import expect_rows, materialised, spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.guards.durable import settle
-from lakehouse.lake.ledger import last_commit_of
+from lakehouse.lake.ledger import last_commit_of, offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.tables import create_table
 from lakehouse.lake.speed.dimensions import UNKNOWN, user_segments
@@ -79,6 +79,7 @@ class SpeedWriter:
             return None
         before = None if advance.is_rebuild else position
         with spark_errors():
+            expect_rows(self._spark, 0)
             self._ensure(result, path)
             rows, tops, count = self._new_rows(advance)
             if count == 0 and before is not None:
@@ -121,7 +122,8 @@ class SpeedWriter:
     def _new_rows(self, advance: Advance) -> tuple["DataFrame", dict[int, int], int]:
         """Silver's rows of these batches, the newest time in each, and how many; tables at one position share them."""
         if self._rows is None or self._rows[0] != advance:
-            expect_rows(self._spark, 10**9 if advance.is_rebuild else 0)
+            if advance.is_rebuild:
+                expect_rows(self._spark, offsets_read(self._paths.bronze(STREAM)), once=True)
             silver = (
                 self._spark.read.format("delta")
                 .option("versionAsOf", advance.silver_version)
@@ -133,6 +135,7 @@ class SpeedWriter:
             count = rows.count()
             expect_rows(self._spark, count)
             self._rows = (advance, rows, tops_by_batch(rows, time=TIME, batch="_batch"), count)
+        expect_rows(self._spark, self._rows[3])
         return self._rows[1:]
 
     def _ensure(self, result: Result, path: str) -> None:
