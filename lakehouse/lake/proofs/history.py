@@ -9,14 +9,12 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised
 from lakehouse.lake.history import from_bronze, held_through
 from lakehouse.lake.paths import LakePaths, table_exists
+from lakehouse.lake.proofs.compare import Sides, fingerprints, sentences
 from lakehouse.lake.proofs.finding import Finding
-from lakehouse.lake.proofs.silver import differing, fingerprints
 from lakehouse.transforms.versions import history_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-_NAMED = 5
 
 
 def prove_history(spark: "SparkSession", contract: StreamContract, paths: LakePaths, *, through: int) -> list[Finding]:
@@ -31,13 +29,8 @@ def prove_history(spark: "SparkSession", contract: StreamContract, paths: LakePa
     # A crash between the two commits leaves the history ahead of silver.
     expected = materialised(from_bronze(spark, contract, paths, held).select(*columns))
     found = fingerprints({"held": (actual, "event_date"), "rebuilt": (expected, "event_date")})
-    mine, wanted = found["held"], found["rebuilt"]
-    findings = []
-    for day in differing(mine, wanted):
-        rows, should = mine.get(day, (0, 0))[0], wanted.get(day, (0, 0))[0]
-        text = f"changes of {day}: {rows} rows, the rebuild from bronze has {should}"
-        for label, one, other in ((" · missing: ", expected, actual), (" · not in the rebuild: ", actual, expected)):
-            odd = one.exceptAll(other).where(f"event_date = DATE'{day}'").limit(_NAMED).collect()
-            text += label + ", ".join(f"{r['_partition']}:{r['_offset']}" for r in odd) if odd else ""
-        findings.append(Finding(contract.name, "history", text))
-    return findings
+    texts = sentences(
+        "changes of", "rows", found["held"], found["rebuilt"],
+        Sides(actual, expected, "event_date", contract.topic.name),
+    )  # fmt: skip
+    return [Finding(contract.name, "history", text) for text in texts]

@@ -27,8 +27,8 @@ from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import commits, current_version, merged_through, plans
 from lakehouse.lake.paths import LakePaths
+from lakehouse.lake.proofs.compare import differing, fingerprints
 from lakehouse.lake.proofs.damage import require_sound
-from lakehouse.lake.proofs.silver import differing, fingerprints
 from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
