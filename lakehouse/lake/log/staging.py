@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -37,9 +37,11 @@ def staging_folder(table: str) -> Iterator[Path]:
     with storage_errors():
         root.mkdir(exist_ok=True)
     for left in root.iterdir():
-        # Whoever made it was killed: no step takes a day.
-        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        # Another worker's may go while it is looked at.
+        with suppress(FileNotFoundError):
+            # Whoever made it was killed: no step takes a day.
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
     folder = root / uuid4().hex
     try:
         yield folder

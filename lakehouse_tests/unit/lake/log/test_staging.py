@@ -1,5 +1,6 @@
 """Files by partition: their folders are named as Spark names them, and their rows come back as they were."""
 
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.lake.log.staging import partition_of, write_partitions
+from lakehouse.lake.log.staging import partition_of, staging_folder, write_partitions
 
 # A name has 255 bytes.
 _VALUES = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=20), max_size=8)
@@ -64,3 +65,15 @@ def test_no_rows_make_no_file(tmp_path: Path) -> None:
         pa.table({"fate": pa.array([], pa.string()), "number": pa.array([], pa.int64())}), tmp_path, ["fate"]
     )
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_what_was_left_is_removed_and_what_goes_meanwhile_is_no_error(tmp_path):
+    root = tmp_path / "_staged"
+    (root / "left").mkdir(parents=True)
+    os.utime(root / "left", (0, 0))
+    (root / "at-work").mkdir()
+    # Listed, and not there any more: another worker's step has ended.
+    (root / "gone").symlink_to(tmp_path / "nowhere")
+    with staging_folder(str(tmp_path)) as folder:
+        assert folder.parent == root
+        assert {entry.name for entry in root.iterdir()} == {"at-work", "gone"}
