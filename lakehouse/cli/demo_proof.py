@@ -73,7 +73,7 @@ class Proof:
             total = proof.bronze + proof.unmerged + proof.waiting
             out.print(
                 f"{total:,} sent = {proof.silver:,} in silver + {proof.quarantined:,} quarantined with reasons"
-                f" · 0 lost · 0 twice · exactly-once holds ({report.seconds:.1f} s)",
+                f" · 0 lost · 0 twice · exactly-once holds",
                 style="bold green",
                 markup=False,
             )
