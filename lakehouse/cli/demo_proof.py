@@ -62,7 +62,6 @@ class Proof:
             wait_for_gold(settings, [sales])
         self._may_look_at_gold.set()
         report = self._report.result()
-        proof = report.proofs[0]
         out.print(rejects_by_reason(settings, sales), markup=False)
         out.print(totals_by_category(settings), markup=False)
         for each in report.proofs:
@@ -70,10 +69,11 @@ class Proof:
         for finding in report.findings:
             out.print(f"✗ {finding.check}: {finding.problem}", style="red", markup=False)
         if report.ok:
+            proof = report.proofs[0]
             total = proof.bronze + proof.unmerged + proof.waiting
             out.print(
                 f"{total:,} sent = {proof.silver:,} in silver + {proof.quarantined:,} quarantined with reasons"
-                f" · 0 lost · 0 twice · exactly-once holds",
+                " · 0 lost · 0 twice · exactly-once holds",
                 style="bold green",
                 markup=False,
             )

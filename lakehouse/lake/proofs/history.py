@@ -29,8 +29,6 @@ def prove_history(spark: "SparkSession", contract: StreamContract, paths: LakePa
     # A crash between the two commits leaves the history ahead of silver.
     expected = materialised(from_bronze(spark, contract, paths, held).select(*columns))
     found = fingerprints({"held": (actual, "event_date"), "rebuilt": (expected, "event_date")})
-    texts = sentences(
-        "changes of", "rows", found["held"], found["rebuilt"],
-        Sides(actual, expected, "event_date", contract.topic.name),
-    )  # fmt: skip
+    sides = Sides(actual, expected, "event_date", contract.topic.name)
+    texts = sentences("changes of", "rows", found["held"], found["rebuilt"], sides)
     return [Finding(contract.name, "history", text) for text in texts]

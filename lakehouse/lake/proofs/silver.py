@@ -78,13 +78,10 @@ def prove_silver(
         }
     )
     topic = contract.topic.name
-    dates, days = (
-        sentences("event date", "rows", found[_SILVER], found[_REBUILT], Sides(actual, expected, "event_date", topic)),
-        sentences(
-            "arrival day", "rejected rows", found[_QUARANTINE], found[_REJECTED],
-            Sides(held_rejects, wanted_rejects, "arrival_date", topic, ("partition", "offset")),
-        ),
-    )  # fmt: skip
+    silver_sides = Sides(actual, expected, "event_date", topic)
+    dates = sentences("event date", "rows", found[_SILVER], found[_REBUILT], silver_sides)
+    reject_sides = Sides(held_rejects, wanted_rejects, "arrival_date", topic, ("partition", "offset"))
+    days = sentences("arrival day", "rejected rows", found[_QUARANTINE], found[_REJECTED], reject_sides)
     findings = [Finding(contract.name, "silver", text) for text in dates]
     findings += [Finding(contract.name, "quarantine", text) for text in days]
     read, rows, rejected = (_rows(found[table]) for table in (_READ, _SILVER, _QUARANTINE))

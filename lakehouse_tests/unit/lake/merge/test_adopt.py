@@ -30,7 +30,7 @@ from lakehouse.lake.merge.staged import Staged, staging
 from lakehouse.lake.merge.vectors import write_vectors
 from lakehouse_tests.unit.lake.merge.tables import Row, new_table, put, seen
 
-SALES = load_stream("sales")
+_SALES = load_stream("sales")
 # Few keys and few times, so that rows meet; a name that no folder has as it is.
 _ROWS = st.tuples(
     st.sampled_from(["2026-01-01", "2026-01-02"]), st.sampled_from(["Books", "Home/100% é"]), st.integers(0, 4),
@@ -42,7 +42,7 @@ _STEPS = st.lists(st.lists(_ROWS, max_size=6), min_size=1, max_size=4)
 def _take(
     path: Path, rows: list[Row], *, append: bool = False, through: int = 0, known: KnownKeys | None = None
 ) -> Adopted:
-    contract = SALES.model_copy(update={"mode": "append" if append else "upsert"})
+    contract = _SALES.model_copy(update={"mode": "append" if append else "upsert"})
     with staging(contract, str(path)) as staged:
         put(staged, [row._replace(category=_escaped(row.category)) for row in rows])
         days = {row.day for row in rows}
@@ -66,7 +66,7 @@ def test_readers_see_the_winner_of_each_key(
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rivals, "_FILES_AT_ONCE", 2)
         path = Path(folder) / "silver"
-        new_table(path, SALES)
+        new_table(path, _SALES)
         for number, step in enumerate(steps):
             rows = [Row(*values, offset=offset + index) for index, values in enumerate(step)]
             offset += len(rows)
@@ -88,7 +88,7 @@ def test_readers_see_the_winner_of_each_key(
 
 
 def test_a_table_of_many_steps_is_read_from_its_checkpoint(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     for number in range(12):
         _take(tmp_path, [Row("2026-01-01", "Books", number % 3, 1, number)], through=number)
     assert (tmp_path / "_delta_log" / f"{10:020d}.checkpoint.parquet").is_file()
@@ -102,14 +102,14 @@ def test_a_table_of_many_steps_is_read_from_its_checkpoint(tmp_path: Path) -> No
 
 
 def test_a_step_without_rows_moves_the_position(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [], through=5)
     assert DeltaTable(str(tmp_path)).transaction_version("silver/sales") == 5
     assert seen(tmp_path) == set()
 
 
 def test_the_second_of_two_writers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
     monkeypatch.setattr(module, "current_version", lambda _: 0)
     with pytest.raises(BatchConflictError, match="commit 1"):
@@ -119,7 +119,7 @@ def test_the_second_of_two_writers_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_commit_written_over_ours_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
 
     def link_and_lose(draft: Path, target: Path) -> None:
         target.write_text('{"commitInfo":{"operation":"OPTIMIZE"}}\n')
@@ -130,7 +130,7 @@ def test_a_commit_written_over_ours_is_noticed(tmp_path: Path, monkeypatch: pyte
 
 
 def test_statistics_let_readers_skip_files_and_never_too_many(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     rows = [Row("2026-01-01", "Books", number, number, number) for number in range(5)]
     _take(tmp_path, rows)
     (add,) = next(commits(str(tmp_path))).added
@@ -146,13 +146,13 @@ def test_statistics_let_readers_skip_files_and_never_too_many(tmp_path: Path) ->
 
 
 def test_nothing_staged_is_left(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)])
     assert list((tmp_path / "_staged").iterdir()) == []
 
 
 def test_a_row_that_somebody_deleted_beats_no_other(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 3, 1), Row("2026-01-01", "Books", 2, 3, 2)])
     (name,) = active_adds(tmp_path, 1)
     (add,) = active_adds(tmp_path, 1, names={name}).values()
@@ -166,7 +166,7 @@ def test_a_row_that_somebody_deleted_beats_no_other(tmp_path: Path) -> None:
 
 
 def test_only_the_files_of_a_version_and_of_the_event_dates_are_active(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     for number in range(14):
         _take(tmp_path, [Row(f"2026-01-0{1 + number % 2}", "Books", number % 3, number, number)], through=number)
     for version in range(15):
@@ -178,7 +178,7 @@ def test_only_the_files_of_a_version_and_of_the_event_dates_are_active(tmp_path:
 
 
 def test_a_new_day_after_a_checkpoint_has_no_file_in_it(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     for number in range(11):
         _take(tmp_path, [Row("2026-01-01", "Books", 1, number, number)], through=number)
     assert (tmp_path / "_delta_log" / f"{10:020d}.checkpoint.parquet").is_file()
@@ -191,19 +191,19 @@ def test_a_new_day_after_a_checkpoint_has_no_file_in_it(tmp_path: Path) -> None:
 # What the C library's heap holds, exactly; what a process takes from the system moves by megabytes without a cause.
 _HELD = """
 import ctypes, sys
+from lakehouse.contracts.load import load_stream
 from lakehouse.lake.log.actions import active_adds
 from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.rivals import losers
-from lakehouse.lake.merge.staged import Staged, staging
+from lakehouse.lake.merge.staged import staging
 from lakehouse_tests.unit.lake.merge.tables import Row, put
-from lakehouse_tests.unit.lake.merge.test_adopt import SALES
 
 class Heap(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "abcdefg"] + [("used", ctypes.c_size_t), ("h", ctypes.c_size_t * 2)]
 
 library = ctypes.CDLL(None)
 library.mallinfo2.restype = Heap
-with staging(SALES, sys.argv[1]) as staged:
+with staging(load_stream("sales"), sys.argv[1]) as staged:
     put(staged, [Row("2026-01-01", "shelf-7", 7, 2, 500)])
     for looks in (30, 20):
         before = library.mallinfo2().used
@@ -216,7 +216,7 @@ print((library.mallinfo2().used - before) // 20)
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc 2.33 or newer counts its heap so")
 def test_looking_for_rivals_again_and_again_keeps_no_memory(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", f"shelf-{number}", number, 1, number) for number in range(200)])
     command = [sys.executable, "-c", _HELD, str(tmp_path)]
     done = subprocess.run(command, env={**os.environ, "MALLOC_ARENA_MAX": "1"}, capture_output=True, check=True)
@@ -226,7 +226,7 @@ def test_looking_for_rivals_again_and_again_keeps_no_memory(tmp_path: Path) -> N
 
 def test_a_file_without_a_column_that_came_later_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rivals, "_FILES_AT_ONCE", 1)
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 3, 1), Row("2026-01-01", "Toys", 2, 3, 2)])
     for file in active_adds(tmp_path, 1):
         (path,) = tmp_path.rglob(file)
@@ -236,7 +236,7 @@ def test_a_file_without_a_column_that_came_later_is_looked_at(tmp_path: Path, mo
 
 
 def test_a_file_that_is_known_to_hold_no_rival_is_not_opened(tmp_path: Path) -> None:
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     known = KnownKeys()
     _take(tmp_path, [Row("2026-01-01", "Books", 1, 1, 1)], known=known)
     _take(tmp_path, [Row("2026-01-01", "Toys", 2, 1, 2)], through=1)
@@ -267,9 +267,9 @@ def test_many_small_files_are_not_all_held_at_once(tmp_path: Path, monkeypatch: 
         return asked(connection, staged, active, new, names)
 
     monkeypatch.setattr(rivals, "rivals_of", counted)
-    new_table(tmp_path, SALES)
+    new_table(tmp_path, _SALES)
     _take(tmp_path, [Row("2026-01-01", f"shelf-{number}", number, 1, number) for number in range(300)])
-    with staging(SALES, str(tmp_path)) as staged:
+    with staging(_SALES, str(tmp_path)) as staged:
         put(staged, [Row("2026-01-01", "shelf-7", 7, 2, 900)])
         at_once.clear()
         losers(staged, active_adds(tmp_path, 1), KnownKeys())
