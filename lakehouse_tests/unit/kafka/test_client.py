@@ -76,7 +76,7 @@ def test_an_unreachable_broker_is_known_at_once_with_address_and_fix() -> None:
     started = time.monotonic()
     with pytest.raises(BrokerUnreachableError) as caught:
         read_topic_state(settings, "sales_events")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 9
     assert "127.0.0.1:1: connection refused; localhost:2: connection refused" in caught.value.why
     assert "lakehouse up" in caught.value.fix
     assert "KAFKA_BOOTSTRAP_SERVERS" in caught.value.fix
