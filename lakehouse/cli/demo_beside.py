@@ -7,9 +7,8 @@ Here: which streams, their order, waiting for them, a line for each. Not here: t
 import time
 from typing import TYPE_CHECKING
 
-from lakehouse.cli.background import in_background
 from lakehouse.cli.console import err
-from lakehouse.cli.demo_jobs import drain_at_once, show_quality
+from lakehouse.cli.demo_jobs import drain_at_once, show_quality, wait_for_checks
 from lakehouse.cli.demo_loads import send_loads
 from lakehouse.cli.demo_pipelines import FROM_OUTSIDE, FROM_STREAMS, ONE_FLOW, show_daily_agg, show_pipelines
 from lakehouse.cli.demo_shop import start_shop
@@ -91,10 +90,11 @@ class Beside:
             self._show_all(settings)
             when_in_silver()
             return
-        pipelines = in_background(lambda: show_pipelines(settings, ONE_FLOW))
         self._show_streams(settings, self.contracts)
+        # From here on the machine waits for one process that builds gold; until then it has enough to do.
+        wait_for_checks(settings, [load_stream("sales"), *self.contracts])
         when_in_silver()
-        pipelines.result()
+        show_pipelines(settings, ONE_FLOW)
 
     def _show_all(self, settings: Settings) -> None:
         """Every stream and pipeline; then, with all in the lake, quality and monitoring, and the streams they send."""

@@ -14,6 +14,7 @@ from lakehouse.settings import Settings
 
 _QUALITY, _MONITORING = "data_quality", "monitoring_job"
 _PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 0.5
 
 
 def show_quality(settings: Settings) -> None:
@@ -51,6 +52,21 @@ def drain_at_once(settings: Settings, contracts: list[StreamContract]) -> None:
 
     waiting = {contract.name: backlog(contract, settings).days for contract in contracts}
     _run(settings, {f"drain_{name}": days[0][0].isoformat() for name, days in waiting.items() if days})
+
+
+def wait_for_checks(settings: Settings, contracts: list[StreamContract]) -> None:
+    """Wait until no drain of these streams is at work: gold waits for the checks at its end, and so for nothing else.
+
+    Raises:
+        LakehouseError: Dagster refuses to say.
+    """
+    from lakehouse.ops.dagster_api import find_dagster, jobs_under_way
+
+    url = find_dagster(settings)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    drains = {f"drain_{contract.name}" for contract in contracts}
+    while url is not None and drains & jobs_under_way(url) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
 
 
 def _run(settings: Settings, jobs: dict[str, str]) -> list[str]:

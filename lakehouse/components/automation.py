@@ -1,9 +1,11 @@
 """The sensor that evaluates automation conditions, when there is something to evaluate.
 
-Here: whether anything happened since the last look. Not here: conditions (`components.pending`, `defs.gold`,
-`defs.speed`).
+Here: whether anything happened since the last look, and whether it is time. Not here: conditions
+(`components.pending`, `defs.gold`, `defs.speed`).
 """
 
+import math
+import time
 from collections.abc import Sequence
 
 import dagster as dg
@@ -24,6 +26,8 @@ class Automation(dg.AutomationConditionSensorDefinition):
         target: The assets whose conditions it evaluates.
         minimum_interval_seconds: How often it looks.
         description: For the UI.
+        pause_seconds: Conditions that were asked are left alone for so long, unless a run has ended meanwhile: what
+            happens within a run mostly changes no answer before its end.
         metadata: What components add to it.
     """
 
@@ -34,6 +38,7 @@ class Automation(dg.AutomationConditionSensorDefinition):
         target: dg.AssetSelection,
         minimum_interval_seconds: int,
         description: str,
+        pause_seconds: float = 0,
         metadata: RawMetadataMapping | None = None,
     ) -> None:
         super().__init__(
@@ -47,6 +52,8 @@ class Automation(dg.AutomationConditionSensorDefinition):
             use_user_code_server=True,
         )
         self._selection = target
+        self._pause = pause_seconds
+        self._asked: tuple[float, float | None] = (-math.inf, None)
         self._newest: tuple[int | None, ...] = ()
         self._given: str | None = None
 
@@ -57,6 +64,12 @@ class Automation(dg.AutomationConditionSensorDefinition):
         if self._newest == (newest, newest) and self._given == context.cursor:
             message = "Nothing was recorded since the conditions were last asked."
             return SensorExecutionData(skip_message=message, cursor=context.cursor)
+        asked, before = self._asked
+        end = _last_end(context.instance) if self._pause else None
+        if end == before and time.monotonic() < asked + self._pause:
+            message = f"The conditions were asked less than {self._pause:.0f} s ago, and no run has ended since."
+            return SensorExecutionData(skip_message=message, cursor=context.cursor)
+        self._asked = (time.monotonic(), end)
         answer = super().evaluate_tick(context)
         self._newest, self._given = (*self._newest, newest)[-2:], answer.cursor
         return answer
@@ -73,5 +86,13 @@ class Automation(dg.AutomationConditionSensorDefinition):
             target=self._selection,
             minimum_interval_seconds=self.minimum_interval_seconds or 0,
             description=self.description or "",
+            pause_seconds=self._pause,
             metadata=self.metadata if metadata is None else metadata,
         )
+
+
+def _last_end(instance: dg.DagsterInstance) -> float | None:
+    """When the run that ended last did, in seconds since 1970; None when none has."""
+    ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
+    records = instance.get_run_records(ended, limit=1, order_by="update_timestamp")
+    return records[0].end_time if records else None

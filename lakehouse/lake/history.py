@@ -7,14 +7,19 @@ writes it holds the lock of silver's writers.
 """
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised, spark_errors
 from lakehouse.lake.decisions import judge_as_decided
-from lakehouse.lake.ledger import last_commit_of, last_plan
+from lakehouse.lake.ledger import current_version, last_commit_of, last_plan
+from lakehouse.lake.log.actions import active_adds
+from lakehouse.lake.log.append import append
+from lakehouse.lake.log.staging import stage_rows, staging_folder
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
+from lakehouse.lake.schema.tables import history_types, stats_columns
 from lakehouse.transforms.events import silver_columns, slim, valid_rows
 from lakehouse.transforms.versions import CHANGE_ID, changes_of, history_columns, with_versions
 from lakehouse.transforms.winners import truncate_key
@@ -42,8 +47,15 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
         through: The last bronze batch of the step that they are taken from; the number of the commit. None for rows
             that are no step's, as after a replay of quarantine.
     """
+    metadata: dict[str, Any] = {"kind": "replay", "stream": contract.name}
+    if through is not None:
+        metadata |= {"kind": KIND, "through": through}
     spark = rows.sparkSession
     fresh = materialised(changes_of(rows, contract))
+    version = current_version(path) or 0
+    if not active_adds(Path(path), version):
+        _fill(with_versions(fresh, contract), contract, path, version, metadata)
+        return
     held = spark.read.format("delta").load(path)
     of_same_keys = held.join(fresh.select(*contract.key).distinct(), list(contract.key), "left_semi")
     if contract.applies_truncates:
@@ -53,9 +65,6 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
     together = of_same_keys.select(*silver_columns(contract), CHANGE_ID).unionByName(fresh)
     # Materialised: the merge must not read the table that it changes a second time.
     placed = materialised(with_versions(changes_of(together, contract), contract))
-    metadata: dict[str, Any] = {"kind": "replay", "stream": contract.name}
-    if through is not None:
-        metadata |= {"kind": KIND, "through": through}
     settings = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps(metadata)}
     if through is not None:
         settings["spark.databricks.delta.write.txnAppId"] = f"{KIND}/{contract.name}"
@@ -69,6 +78,17 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
     finally:
         for key in settings:
             spark.conf.unset(key)
+
+
+def _fill(placed: "DataFrame", contract: StreamContract, path: str, version: int, metadata: dict[str, Any]) -> None:
+    """Put the first rows into the table; there is nothing to merge them with."""
+    types = history_types(contract)
+    rows = placed.selectExpr(*(f"cast(`{name}` AS {kind}) AS `{name}`" for name, kind in types.items()))
+    with staging_folder(path) as folder:
+        stage_rows(rows, folder, [], fetch=False)
+        number = metadata.get("through")
+        transaction = None if number is None else (f"{KIND}/{contract.name}", number)
+        append(Path(path), folder, version, metadata, stats=stats_columns(contract), transaction=transaction)
 
 
 def note_empty_step(spark: "SparkSession", contract: StreamContract, path: str, through: int) -> None:

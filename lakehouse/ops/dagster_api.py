@@ -70,6 +70,16 @@ query Run($id: ID!) {
   }
 }
 """
+_RUNS_UNDER_WAY = """
+query UnderWay {
+  runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    __typename
+    ... on Runs { results { jobName } }
+    ... on PythonError { message }
+    ... on InvalidPipelineRunsFilterError { message }
+  }
+}
+"""
 _RUN_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -151,6 +161,18 @@ def wait_for_run(url: str, run_id: str, *, patience_seconds: float) -> str:
         if answer["status"] in _RUN_ENDED or time.monotonic() > deadline:
             return str(answer["status"])
         time.sleep(_POLL_SECONDS)
+
+
+def jobs_under_way(url: str) -> set[str]:
+    """Names of the jobs that have a run which has not ended.
+
+    Raises:
+        DagsterRefusedError: with Dagster's own message, or when it went away.
+    """
+    answer = _ask(url, _RUNS_UNDER_WAY, {})["runsOrError"]
+    if "results" not in answer:
+        raise DagsterRefusedError(f"Dagster names no runs: {answer.get('message') or answer['__typename']}.")
+    return {str(run["jobName"]) for run in answer["results"]}
 
 
 def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:

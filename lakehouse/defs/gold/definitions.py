@@ -43,8 +43,10 @@ def gold() -> dg.Definitions:
             Automation(
                 "dbt_automation",
                 target=selection,
-                # Each look that asks, asks every model that reads the lake about every table and check.
-                minimum_interval_seconds=10,
+                minimum_interval_seconds=4,
+                # Each look that asks, asks every model that reads the lake about every table and check; all that they
+                # wait for is told at the end of a run.
+                pause_seconds=14,
                 description="Builds gold when silver changed and every blocking check below it holds.",
             )
         ],

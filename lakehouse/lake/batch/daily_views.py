@@ -23,7 +23,7 @@ from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.ledger import last_commit_of
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.schema.tables import create_table
+from lakehouse.lake.schema.tables import STATS_COLUMNS, create_table
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 
@@ -158,8 +158,7 @@ def _build(settings: Settings, paths: LakePaths, days: list[date], now: datetime
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            columns = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS.items())
-            create_table(spark, view, columns, ["date", "event_type"], "'delta.dataSkippingStatsColumns' = 'user_id'")
+            create_table(view, COLUMNS, ["date", "event_type"], {STATS_COLUMNS: "user_id"})
             spark.read.format("delta").option("versionAsOf", version).load(silver).createOrReplaceTempView("_events")
             rows = spark.sql(
                 "SELECT user_id, event_type, count(*) AS event_count,"  # noqa: S608 - dates and our own names

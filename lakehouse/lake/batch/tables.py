@@ -13,19 +13,24 @@ from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, lake_lock
+from lakehouse.lake.ledger import current_version
+from lakehouse.lake.log.actions import active_adds
+from lakehouse.lake.log.append import append
+from lakehouse.lake.log.columns import log_schema
+from lakehouse.lake.log.create import PLAIN_WRITER, create
+from lakehouse.lake.log.staging import folder_of, staging_folder
 from lakehouse.lake.paths import table_exists
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 _LOCK_SECONDS = 900.0
 _SOURCE = "merge_source"
 _OTHER_TYPE = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE_DATATYPE")
 
 
-@again_after_conflict
 def overwrite_partition(
     rows: "DataFrame", path: str, window: Window, metadata: dict[str, str], settings: Settings
 ) -> None:
@@ -34,9 +39,39 @@ def overwrite_partition(
     Raises:
         SchemaIncompatibleError: a column changed its type.
         BatchConflictError: other writers kept coming first.
+        DiskFullError: nothing of it can be seen.
     """
+    with spark_errors():
+        columns = _columns(rows)
+        _create(columns, path, [PARTITION_COLUMN], rows, settings)
+    if PARTITION_COLUMN not in rows.columns and _takes(path, columns):
+        _adopt(rows, path, window, metadata, settings)
+    else:
+        with exclusive(_lock(path, settings), _LOCK_SECONDS):
+            _overwrite(rows, path, window, metadata)
+
+
+@again_after_conflict
+def _adopt(rows: "DataFrame", path: str, window: Window, metadata: dict[str, str], settings: Settings) -> None:
+    """Write the rows once, as files that one commit of ours puts in the place of those that the window has."""
+    table = Path(path)
+    with staging_folder(path) as folder:
+        files = folder / folder_of(PARTITION_COLUMN, window.key)
+        with spark_errors():
+            rows.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(files))
+        # What a window needs long for is done: the commits of several windows stand in line.
+        with exclusive(_lock(path, settings), _LOCK_SECONDS):
+            read = current_version(path) or 0
+            known = active_adds(table, read)
+            names = {n for n, add in known.items() if add["partitionValues"][PARTITION_COLUMN] == window.key}
+            held = active_adds(table, read, names=names).values()
+            append(table, folder, read, metadata, stats=rows.columns, instead_of=held)
+
+
+@again_after_conflict
+def _overwrite(rows: "DataFrame", path: str, window: Window, metadata: dict[str, str]) -> None:
+    """Let Delta write them, which takes new columns and says what it refuses."""
     with spark_errors(), _same_types(path):
-        _create(rows, path, f"PARTITIONED BY ({PARTITION_COLUMN})", settings)
         (
             _stamped(rows, window)
             .write.format("delta")
@@ -46,6 +81,18 @@ def overwrite_partition(
             .option("userMetadata", json.dumps(metadata))
             .save(path)
         )
+
+
+def _takes(path: str, columns: dict[str, str]) -> bool:
+    """Does the table have these columns, with these types, and nothing that only Delta's own writer knows?"""
+    from deltalake import DeltaTable
+
+    schema = log_schema(columns)
+    table = DeltaTable(path, without_files=True)
+    if schema is None or table.protocol().min_writer_version > PLAIN_WRITER:
+        return False
+    held = {field["name"]: field["type"] for field in json.loads(table.schema().to_json())["fields"]}
+    return all(held.get(field["name"]) == field["type"] for field in schema["fields"])
 
 
 def merge(
@@ -70,7 +117,7 @@ def merge(
         )
     # Merges of one table touch the same files: waiting costs less than losing the race and merging again.
     with spark_errors():
-        _create(rows, path, "", settings)
+        _create(_columns(rows), path, [], rows, settings)
     with exclusive(_lock(path, settings), _LOCK_SECONDS):
         _merge(rows, path, window, key, metadata)
 
@@ -103,24 +150,30 @@ def _stamped(rows: "DataFrame", window: Window) -> "DataFrame":
     return rows.selectExpr("*", f"{quote(window.key)} AS {PARTITION_COLUMN}")
 
 
-def _create(rows: "DataFrame", path: str, partitioned: str, settings: Settings) -> None:
+def _columns(rows: "DataFrame") -> dict[str, str]:
+    return {**dict(rows.dtypes), PARTITION_COLUMN: "string"}
+
+
+def _create(columns: dict[str, str], path: str, partitions: list[str], rows: "DataFrame", settings: Settings) -> None:
     """Make the table once: of two makers at once, Delta would tell the second that the folder is not empty."""
     if table_exists(path):
         return
+    schema = log_schema(columns)
     with exclusive(_lock(path, settings), _LOCK_SECONDS):
-        if not table_exists(path):
-            _make(rows, path, partitioned)
+        if schema is not None:
+            create(Path(path), schema, partitions, {})
+        elif not table_exists(path):
+            _create_by_spark(columns, path, partitions, rows.sparkSession)
+
+
+def _create_by_spark(columns: dict[str, str], path: str, partitions: list[str], spark: "SparkSession") -> None:
+    ddl = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    partitioned = f"PARTITIONED BY ({', '.join(partitions)})" if partitions else ""
+    spark.sql(f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({ddl}) USING delta {partitioned}").collect()
 
 
 def _lock(path: str, settings: Settings) -> Path:
     return lake_lock(settings, f"batch-{path.replace('/', '-')[-120:]}")
-
-
-def _make(rows: "DataFrame", path: str, partitioned: str) -> None:
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in rows.dtypes)
-    rows.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}, {PARTITION_COLUMN} string) USING delta {partitioned}"
-    ).collect()
 
 
 class _same_types:  # noqa: N801 - reads as a statement

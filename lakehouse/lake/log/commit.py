@@ -43,7 +43,7 @@ def moved(file: Path, root: Path, table: Path) -> Path:
 
 def commit(
     table: Path,
-    read: int,
+    read: int | None,
     operation: Operation,
     actions: Iterable[Mapping[str, Any]],
     *,
@@ -53,9 +53,9 @@ def commit(
 
     Args:
         table: The table.
-        read: The version that the actions were made from.
+        read: The version that the actions were made from; None for a table that is made by them.
         operation: What the commit tells of itself.
-        actions: Its `add`s and `remove`s.
+        actions: What it does: mostly `add`s and `remove`s.
         transaction: Application id and number, for those who ask the table how far it is.
 
     Returns:
@@ -65,24 +65,24 @@ def commit(
         BatchConflictError: there is one already; nothing of ours can be seen.
     """
     now = int(time.time() * 1000)
-    made = read + 1
+    made = 0 if read is None else read + 1
     opening: list[Mapping[str, Any]] = [{"commitInfo": _commit_info(now, read, operation)}]
     if transaction:
         opening.append({"txn": {"appId": transaction[0], "version": transaction[1], "lastUpdated": now}})
     _publish(table, made, [*opening, *actions])
-    if made % _CHECKPOINT_EVERY == 0:
+    if made and made % _CHECKPOINT_EVERY == 0:
         from deltalake import DeltaTable
 
         DeltaTable(str(table)).create_checkpoint()
     return made
 
 
-def _commit_info(now: int, read: int, operation: Operation) -> dict[str, Any]:
+def _commit_info(now: int, read: int | None, operation: Operation) -> dict[str, Any]:
     return {
         "timestamp": now,
         "operation": operation.name,
         "operationParameters": {},
-        "readVersion": read,
+        **({} if read is None else {"readVersion": read}),
         "isBlindAppend": operation.is_blind_append,
         "operationMetrics": {name: str(count) for name, count in operation.metrics.items()},
         "userMetadata": json.dumps(dict(operation.metadata)),

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import uuid4
 
+from lakehouse.engine.spark import spark_errors
 from lakehouse.engine.storage import storage_errors
 from lakehouse.quality.rules import ESCAPED_IN_FOLDERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyspark.sql import DataFrame
 
 _FOLDER = "_staged"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -56,6 +58,38 @@ def staged_files(table: str) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names if name.endswith(".parquet"))
 
 
+def stage_rows(
+    rows: "DataFrame", folder: Path, columns: list[str], *, fetch: bool, without_dictionary: Collection[str] = ()
+) -> None:
+    """Compute rows into files, in folders of their partitions.
+
+    Args:
+        rows: The rows, with the types that the table has.
+        folder: Where the outermost folders go.
+        columns: What they are divided by, from the outermost folder to the innermost.
+        fetch: They are so few that this process can hold them and write the files itself, which is done in a third
+            of the time that Spark takes for a dozen tiny ones.
+        without_dictionary: Columns of values that hardly repeat: a dictionary of them is built for nothing.
+
+    Raises:
+        SparkUnreachableError, DiskFullError: as they say.
+    """
+    if fetch:
+        from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+        texts = {name: F.col(f"`{name}`").cast("string") for name in columns}
+        with spark_errors():
+            table = rows.withColumns(texts).toArrow()
+        with storage_errors():
+            write_partitions(table, folder, columns, without_dictionary=without_dictionary)
+        return
+    writer = rows.write.partitionBy(columns).option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    for name in without_dictionary:
+        writer = writer.option(f"parquet.enable.dictionary#{name}", "false")
+    with spark_errors():
+        writer.parquet(str(folder))
+
+
 def write_partitions(
     rows: "pa.Table", folder: Path, columns: list[str], *, without_dictionary: Collection[str] = ()
 ) -> None:
@@ -74,7 +108,7 @@ def write_partitions(
     kept = rows.drop_columns(columns)
     dictionaries = [name for name in kept.column_names if name not in without_dictionary]
     for group in numbered.group_by(columns).aggregate([("row", "list")]).to_pylist():
-        target = folder.joinpath(*(f"{name}={_folder_name(group[name])}" for name in columns))
+        target = folder.joinpath(*(folder_of(name, group[name]) for name in columns))
         # No value and an empty one are one to Spark, too.
         target.mkdir(parents=True, exist_ok=True)
         pq.write_table(
@@ -86,9 +120,9 @@ def write_partitions(
         )
 
 
-def _folder_name(value: str | None) -> str:
-    """As Spark's; what neither escapes (other scripts) stands as it is."""
-    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", value) if value else _NO_VALUE
+def folder_of(name: str, value: str | None) -> str:
+    """The folder of a partition, named as Spark does; what neither escapes (other scripts) stands as it is."""
+    return f"{name}={_ESCAPED.sub(lambda found: f'%{ord(found[0]):02X}', value) if value else _NO_VALUE}"
 
 
 def partition_of(file: Path, root: Path) -> dict[str, str | None]:

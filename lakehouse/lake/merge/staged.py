@@ -6,7 +6,7 @@ A file of valid rows has columns more than the table, all of them null or a cons
 schema names.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import lasting_delta_connection, literal
-from lakehouse.engine.spark import spark_errors
-from lakehouse.engine.storage import storage_errors
-from lakehouse.lake.log.staging import partition_of, staging_folder, write_partitions
+from lakehouse.lake.log.staging import partition_of, stage_rows, staging_folder
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import VERDICTS
 from lakehouse.transforms.rejects import quarantine_struct
@@ -88,41 +86,35 @@ def stage(judged: "DataFrame", staged: Staged, *, few: bool, fetch: bool = False
         judged: Rows as `transforms.events.judge` leaves them.
         staged: Where to.
         few: There are so few rows that one task, and so one file per partition, is best.
-        fetch: They are so small that this process can hold them and write the files itself, which is done in a third
-            of the time that Spark takes for a dozen tiny ones.
+        fetch: See `stage_rows`.
 
     Raises:
         SparkUnreachableError, DiskFullError: as they say.
     """
     contract = staged.contract
-    folders = [FATE, *contract.partition_columns]
-    if fetch:
-        with spark_errors():
-            table = _rows(judged, contract, as_text=folders).toArrow()
-        with storage_errors():
-            write_partitions(table, staged.folder, folders, without_dictionary=_hardly_repeating(contract))
-        return
     rows = _rows(judged, contract)
-    writer = (rows.coalesce(1) if few else rows).write.partitionBy(folders)
-    for name in _hardly_repeating(contract):
-        writer = writer.option(f"parquet.enable.dictionary#{name}", "false")
-    with spark_errors():
-        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(staged.folder))
+    stage_rows(
+        rows if fetch or not few else rows.coalesce(1),
+        staged.folder,
+        [FATE, *contract.partition_columns],
+        fetch=fetch,
+        without_dictionary=_hardly_repeating(contract),
+    )
 
 
-def _rows(judged: "DataFrame", contract: StreamContract, *, as_text: Collection[str] = ()) -> "DataFrame":
+def _rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
     """The rows with all that becomes of them: silver's columns, the quarantine table's, verdicts, fate.
 
-    A valid row has the table's types, so that its readers find what the log says; columns `as_text` are cast to text.
-    What a reject has in a partition column may name no folder.
+    A valid row has the table's types, so that its readers find what the log says. What a reject has in a partition
+    column may name no folder.
     """
     passes = f"WHEN _op = 't' THEN '{IGNORED}' " if contract.ignores_truncates else ""
-    types = {name: "string" if name in as_text else kind for name, kind in silver_types(contract).items()}
+    types = silver_types(contract)
     values = {
         name: f"CASE WHEN _broken = '' THEN cast(`{name}` AS {kind}) END"
         if name in contract.partition_columns
         else f"`{name}`"
-        for name, kind in silver_types(contract).items()
+        for name, kind in types.items()
     }
     return judged.selectExpr(
         *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in types.items()),

@@ -10,6 +10,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.errors import LakehouseError
 from lakehouse.lake.ledger import offsets_read
+from lakehouse.lake.log.columns import columns_of
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.quality.checks import RuleResult, evaluate_rules
 from lakehouse.lake.quality.measure import Layer, measure
@@ -77,7 +78,7 @@ def validate(
 
 def schema_result(layer: Layer, contract: StreamContract, actual: dict[str, str]) -> CheckResult:
     """Names and types of a table's columns against what they must be; columns that were taken out may stay."""
-    wanted = silver_types(contract) if layer == "silver" else _columns(BRONZE_COLUMNS)
+    wanted = silver_types(contract) if layer == "silver" else columns_of(BRONZE_COLUMNS)
     missing = sorted(set(wanted) - set(actual))
     changed = {
         name: {"is": actual[name], "must be": kind}
@@ -98,20 +99,6 @@ def schema_result(layer: Layer, contract: StreamContract, actual: dict[str, str]
         message="; ".join(said) + "." if said else f"All {len(wanted)} columns are as the contract says.",
         details={"missing": missing, "changed": changed, "not in the contract": extra},
     )
-
-
-def _columns(ddl: str) -> dict[str, str]:
-    """Column types of a DDL text, as Spark prints them: without spaces after a colon or comma inside a type."""
-    columns, depth, part = [], 0, ""
-    for letter in f"{ddl},":
-        depth += {"<": 1, "(": 1, ">": -1, ")": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
-            columns.append(part.strip())
-            part = ""
-        else:
-            part += letter
-    pairs = [column.split(" ", 1) for column in columns]
-    return {name: kind.replace(": ", ":").replace(", ", ",").lower() for name, kind in pairs}
 
 
 def _rows(silver: "DataFrame", contract: StreamContract, days: list[date] | None) -> list[CheckResult]:

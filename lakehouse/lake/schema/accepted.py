@@ -73,14 +73,10 @@ def read_accepted(silver: str) -> Accepted | None:
     return None if text is None else Accepted.model_validate_json(text)
 
 
-def property_sql(accepted: Accepted) -> str:
-    """The property as it goes into TBLPROPERTIES (…)."""
-    return f"'{PROPERTY}' = {quote(accepted.model_dump_json())}"
-
-
 def note_accepted(spark: "SparkSession", silver: str, accepted: Accepted) -> None:
     """Write it into the table's metadata, in a commit of its own."""
-    spark.sql(f"ALTER TABLE delta.`{silver}` SET TBLPROPERTIES ({property_sql(accepted)})").collect()
+    text = quote(accepted.model_dump_json())
+    spark.sql(f"ALTER TABLE delta.`{silver}` SET TBLPROPERTIES ('{PROPERTY}' = {text})").collect()
 
 
 def ignored_keys(paths: LakePaths, stream: str) -> list[str]:

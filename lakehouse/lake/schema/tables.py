@@ -1,5 +1,7 @@
-"""Making the lake's tables and letting silver follow its contract. Here: DDL. Not here: writing rows."""
+"""Making the lake's tables and letting silver follow its contract. Here: their columns. Not here: writing rows."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.change import CHANGE_COLUMNS, VERSION_COLUMNS
@@ -8,8 +10,10 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import spark_errors
 from lakehouse.errors import SetupError
 from lakehouse.lake.guards.conflicts import again_after_conflict
+from lakehouse.lake.log.columns import columns_of, log_schema
+from lakehouse.lake.log.create import create
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.schema.accepted import Accepted, property_sql
+from lakehouse.lake.schema.accepted import PROPERTY, Accepted
 from lakehouse.lake.schema.evolve import follow
 from lakehouse.transforms.fields import spark_type
 from lakehouse.transforms.versions import CHANGE_ID
@@ -38,7 +42,11 @@ _PROVENANCE_TYPES = {
 KEEP_LOG_DAYS = 90
 # Old commits are kept long enough for time travel and for the ledger to be read far back. Delta itself would go by age
 # alone and could drop the last batch of a stream that rested for longer; maintenance knows which commits are needed.
-_KEEP_LOG = f"'delta.logRetentionDuration' = 'interval {KEEP_LOG_DAYS} days', 'delta.enableExpiredLogCleanup' = 'false'"
+_KEEP_LOG = {
+    "delta.logRetentionDuration": f"interval {KEEP_LOG_DAYS} days",
+    "delta.enableExpiredLogCleanup": "false",
+}
+STATS_COLUMNS = "delta.dataSkippingStatsColumns"
 _FORGETS = "delta.setTransactionRetentionDuration"
 
 
@@ -54,22 +62,20 @@ def ensure_tables(spark: "SparkSession", contract: StreamContract, paths: LakePa
     """
     for path in (paths.bronze(contract.name), paths.silver(contract.name), paths.quarantine(contract.name)):
         _require_memory(path)
+    create_table(
+        paths.bronze(contract.name),
+        columns_of(BRONZE_COLUMNS),
+        ["arrival_date"],
+        # Statistics on payloads would cost time and copy personal data into the log.
+        {STATS_COLUMNS: "partition,offset,timestamp,batch", "delta.appendOnly": "true"},
+    )
+    create_table(
+        paths.quarantine(contract.name),
+        columns_of(QUARANTINE_COLUMNS),
+        ["arrival_date"],
+        {STATS_COLUMNS: "partition,offset,batch"},
+    )
     with spark_errors():
-        create_table(
-            spark,
-            paths.bronze(contract.name),
-            BRONZE_COLUMNS,
-            ["arrival_date"],
-            # Statistics on payloads would cost time and copy personal data into the log.
-            "'delta.dataSkippingStatsColumns' = 'partition,offset,timestamp,batch', 'delta.appendOnly' = 'true'",
-        )
-        create_table(
-            spark,
-            paths.quarantine(contract.name),
-            QUARANTINE_COLUMNS,
-            ["arrival_date"],
-            "'delta.dataSkippingStatsColumns' = 'partition,offset,batch'",
-        )
         _ensure(spark, contract, paths.silver(contract.name), silver_types(contract), contract.partition_columns)
         if contract.keeps_history:
             _require_memory(paths.history(contract.name))
@@ -84,16 +90,12 @@ def _ensure(
         # Which changes begin a version depends on all tracked fields: a history is made anew as a whole.
         follow(spark, contract, path, types, anew=CHANGE_ID in types)
         return
-    columns = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
-    create_table(
-        spark,
-        path,
-        columns,
-        partitions,
-        "'delta.enableDeletionVectors' = 'true', "
-        f"'delta.dataSkippingStatsColumns' = '{','.join(stats_columns(contract))}', "
-        f"{property_sql(Accepted(version=1, shape=schema_of(contract)))}",
-    )
+    properties = {
+        "delta.enableDeletionVectors": "true",
+        STATS_COLUMNS: ",".join(stats_columns(contract)),
+        PROPERTY: Accepted(version=1, shape=schema_of(contract)).model_dump_json(),
+    }
+    create_table(path, types, partitions, properties)
 
 
 def silver_types(contract: StreamContract) -> dict[str, str]:
@@ -119,15 +121,16 @@ def stats_columns(contract: StreamContract) -> list[str]:
     return [*(name for name in public if name not in contract.partition_by), "_batch"]
 
 
-def create_table(spark: "SparkSession", path: str, columns: str, partitions: list[str], properties: str) -> None:
-    """Make a Delta table that keeps its log for long, unless there is one. `columns` and `properties` are SQL."""
-    if table_exists(path):
-        return
-    partitioned = f"PARTITIONED BY ({', '.join(f'`{name}`' for name in partitions)})" if partitions else ""
-    spark.sql(
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING delta {partitioned} "
-        f"TBLPROPERTIES ({properties}, {_KEEP_LOG})"
-    ).collect()
+def create_table(path: str, columns: Mapping[str, str], partitions: list[str], properties: Mapping[str, str]) -> None:
+    """Make a Delta table that keeps its log for long, unless there is one. `columns` are names and Spark's types.
+
+    Raises:
+        DiskFullError, SetupError: there is no place for it.
+    """
+    schema = log_schema(columns)
+    if schema is None:
+        raise AssertionError(f"{path}: a column of {dict(columns)} has a type that no table of the lake's own has.")
+    create(Path(path), schema, partitions, {**properties, **_KEEP_LOG})
 
 
 def _require_memory(path: str) -> None:

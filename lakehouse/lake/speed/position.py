@@ -23,7 +23,6 @@ class Position:
         seen: Highest event time in it, microseconds since 1970; None when there is none.
         late: Late rows left out so far.
         rebuilt: The last step that computed everything anew.
-        writer: Tells this attempt apart from any other with the same number.
     """
 
     step: int
@@ -33,7 +32,6 @@ class Position:
     seen: int | None
     late: int
     rebuilt: int
-    writer: str
 
     def to_metadata(self, table: str) -> dict[str, Any]:
         """As it stands in the commit."""

@@ -7,22 +7,23 @@ A speed table is a function of silver: of its rows and of the bronze batch that 
 matter in how many steps it is reached, and a step that died is simply taken again.
 """
 
-import json
 import time
-import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import expect_rows, materialised, spark_errors
-from lakehouse.errors import BatchConflictError
+from lakehouse.engine.spark import MANY_ROWS, expect_rows, materialised, spark_errors
 from lakehouse.lake.guards.durable import settle
-from lakehouse.lake.ledger import last_commit_of, offsets_read
+from lakehouse.lake.ledger import commit_at, current_version, offsets_read
+from lakehouse.lake.log.actions import Add, active_adds, rows_of
+from lakehouse.lake.log.append import append
+from lakehouse.lake.log.staging import stage_rows, staging_folder
 from lakehouse.lake.paths import LakePaths, table_exists
-from lakehouse.lake.schema.tables import create_table
+from lakehouse.lake.schema.tables import STATS_COLUMNS, create_table
 from lakehouse.lake.speed.dimensions import UNKNOWN, user_segments
 from lakehouse.lake.speed.position import Advance, Position, next_advance, position_of
-from lakehouse.lake.speed.results import KIND, STREAM, TIME, Result
+from lakehouse.lake.speed.results import STREAM, TIME, Result
 from lakehouse.settings import Settings
 from lakehouse.transforms.joins import with_dimension
 from lakehouse.transforms.watermarks import newest, tops_by_batch, watermark, watermarks_by_batch, with_lateness
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 # What the results are made of.
 READ = ("_batch", TIME, "user_id", "event_type", "revenue")
-_UNCHECKED = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
+_PARTITIONS = ["day", "is_open"]
+_STATS = ["_step"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class SpeedWriter:
         """
         began = time.monotonic()
         path = self._paths.speed(result.name)
+        # First of all: whoever takes a step from now on makes our commit fail.
+        read = current_version(path)
         position = position_of(path)
         advance = next_advance(self._paths.silver(STREAM), position)
         if advance is None:
@@ -80,7 +84,6 @@ class SpeedWriter:
         before = None if advance.is_rebuild else position
         with spark_errors():
             expect_rows(self._spark, 0)
-            self._ensure(result, path)
             rows, tops, count = self._new_rows(advance)
             if count == 0 and before is not None:
                 return None
@@ -88,7 +91,6 @@ class SpeedWriter:
             marks = watermarks_by_batch(tops, before.seen if before else None, result.delay)
             flagged = materialised(with_lateness(rows, marks, time=TIME, batch="_batch"))
             late = flagged.where("is_late").count() if marks else 0
-            # Of the position that was read: whoever commits meanwhile makes this number stale.
             step = _first_step(path) if position is None else position.step + 1
             mine = Position(
                 step=step,
@@ -98,15 +100,13 @@ class SpeedWriter:
                 seen=seen,
                 late=late + (before.late if before else 0),
                 rebuilt=before.rebuilt if before else step,
-                writer=uuid.uuid4().hex,
             )
-            self._commit(result, path, flagged.where("NOT is_late"), before, mine)
-        commit = last_commit_of(path, KIND)
-        if commit is None or commit.metadata["writer"] != mine.writer:
-            raise BatchConflictError(
-                f"Another writer took step {mine.step} of {result.name}.", fix="Nothing: the step is planned again."
-            )
-        settle(path, commit, self._settings)
+            if read is None:
+                create_table(path, _stored(result), _PARTITIONS, {STATS_COLUMNS: ",".join(_STATS)})
+                read = 0
+            table = _Table(Path(path), read, is_kept=before is not None)
+            version = self._commit(result, table, flagged.where("NOT is_late"), count, mine)
+        settle(path, commit_at(path, version), self._settings)
         return SpeedReport(
             table=result.name,
             step=mine.step,
@@ -116,7 +116,7 @@ class SpeedWriter:
             watermark=watermark(seen, result.delay),
             is_rebuild=before is None,
             seconds=time.monotonic() - began,
-            delta_version=commit.version,
+            delta_version=version,
         )
 
     def _new_rows(self, advance: Advance) -> tuple["DataFrame", dict[int, int], int]:
@@ -138,37 +138,52 @@ class SpeedWriter:
         expect_rows(self._spark, self._rows[3])
         return self._rows[1:]
 
-    def _ensure(self, result: Result, path: str) -> None:
-        ddl = ", ".join(f"`{name}` {kind}" for name, kind in _stored(result).items())
-        create_table(self._spark, path, ddl, ["day", "is_open"], "'delta.dataSkippingStatsColumns' = '_step'")
-
-    def _commit(self, result: Result, path: str, on_time: "DataFrame", before: Position | None, mine: Position) -> None:
+    def _commit(self, result: Result, table: "_Table", on_time: "DataFrame", count: int, mine: Position) -> int:
+        """Replace the open rows, and add to the closed ones what has just been closed, in one commit."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
         if result.segments:
             on_time = with_dimension(on_time, user_segments(self._spark, self._paths), on="user_id", unknown=UNKNOWN)
         parts = result.parts(on_time.withColumn("_step", F.expr(f"{mine.step}L")))
-        if before is not None:
-            # As it is now: compaction may have come since, and another writer's step makes this one's number stale.
-            held = self._spark.read.format("delta").load(path).where("is_open")
+        if table.is_kept:
+            delta = self._spark.read.format("delta").option("versionAsOf", table.version)
+            held = delta.load(str(table.path)).where("is_open")
             parts = result.merge(parts.unionByName(held.select(*parts.columns)))
         rows = parts.selectExpr("*", f"{is_open(result, mine.seen)} AS is_open", f"{result.day} AS day")
         # A row that closes changes by that, also when none of its events came in this step.
         rows = rows.withColumn("_step", F.expr(f"CASE WHEN is_open THEN _step ELSE {mine.step}L END"))
         rows = rows.selectExpr(*(f"cast(`{name}` AS {kind}) AS `{name}`" for name, kind in _stored(result).items()))
-        writer = rows.coalesce(1).write.format("delta").mode("overwrite")
-        if before is not None:
-            # The open rows are replaced, and what has just been closed comes to the closed ones, in one commit.
-            self._spark.conf.set(_UNCHECKED, "false")
-            writer = writer.option("replaceWhere", "is_open = true")
-        crash_point("speed_before_commit")
-        (
-            writer.option("userMetadata", json.dumps(mine.to_metadata(result.name)))
-            .option("txnAppId", f"speed/{result.name}")
-            .option("txnVersion", str(mine.step))
-            .save(path)
-        )
+        replaced = table.replaced()
+        few = count + sum(map(rows_of, replaced)) < MANY_ROWS
+        with staging_folder(str(table.path)) as folder:
+            stage_rows(rows.coalesce(1), folder, _PARTITIONS, fetch=few)
+            crash_point("speed_before_commit")
+            version = append(
+                table.path,
+                folder,
+                table.version,
+                mine.to_metadata(result.name),
+                transaction=(f"speed/{result.name}", mine.step),
+                stats=_STATS,
+                instead_of=replaced,
+            )
         crash_point("speed_after_commit")
+        return version
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A speed table at a version; `is_kept` says that its closed rows stay."""
+
+    path: Path
+    version: int
+    is_kept: bool
+
+    def replaced(self) -> list[Add]:
+        """The files that the next commit takes away."""
+        known = active_adds(self.path, self.version)
+        wanted = {n for n, add in known.items() if not self.is_kept or add["partitionValues"]["is_open"] == "true"}
+        return list(active_adds(self.path, self.version, names=wanted).values())
 
 
 def is_open(result: Result, seen: int | None) -> str:

@@ -20,6 +20,10 @@ SILVER, COPY = dg.AssetKey("silver"), dg.AssetKey("copy")
 def copied() -> None: ...
 
 
+@dg.asset
+def looks_like_a_drain() -> None: ...
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.local_temp() as found:
@@ -29,9 +33,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
 class Looks:
     """What the daemon does with the sensor: looks, and keeps the cursor of what it has taken."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    def __init__(self, instance: dg.DagsterInstance, pause_seconds: float = 0) -> None:
         target = dg.AssetSelection.keys(COPY)
-        self.sensor = Automation("copies", target=target, minimum_interval_seconds=5, description="")
+        self.sensor = Automation(
+            "copies", target=target, minimum_interval_seconds=5, description="", pause_seconds=pause_seconds
+        )
         self.definitions = dg.Definitions(assets=[dg.AssetSpec(SILVER), copied], sensors=[self.sensor])
         self.instance, self.cursor = instance, None
 
@@ -44,7 +50,9 @@ class Looks:
 
 
 def is_asked(answer: SensorExecutionData) -> bool:
-    return "Nothing was recorded" not in (answer.skip_message or "")
+    return not {"Nothing was recorded", "The conditions were asked"} & {
+        (answer.skip_message or "")[:n] for n in (20, 25)
+    }
 
 
 def test_conditions_are_asked_until_nothing_happens_and_again_when_something_does(
@@ -67,6 +75,22 @@ def test_an_answer_that_dagster_did_not_take_is_given_again(instance: dg.Dagster
         assert looks.look(taken=False).run_requests, "the daemon died before it launched the run"
     assert looks.look().run_requests
     assert not looks.look().run_requests
+
+
+def test_within_a_pause_they_are_asked_when_a_run_has_ended(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, now = Looks(instance, pause_seconds=14), 1000.0
+    monkeypatch.setattr("lakehouse.components.automation.time.monotonic", lambda: now)
+    assert [is_asked(looks.look()) for _ in range(2)] == [True, False]
+    instance.report_runless_asset_event(dg.AssetMaterialization(SILVER))
+    assert not looks.look().run_requests
+    assert dg.materialize([looks_like_a_drain], instance=instance).success
+    assert looks.look().run_requests
+    instance.report_runless_asset_event(dg.AssetMaterialization(SILVER))
+    assert not is_asked(looks.look())
+    now += 14
+    assert is_asked(looks.look())
 
 
 def test_what_components_make_of_the_sensor_is_one_that_asks_no_more_than_needed() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from lakehouse.ops import dagster_api
-from lakehouse.ops.dagster_api import DagsterRefusedError, launch_job, wait_for_run
+from lakehouse.ops.dagster_api import DagsterRefusedError, jobs_under_way, launch_job, wait_for_run
 
 PLACES = {"nodes": [{"name": "r", "location": {"name": "lakehouse"}, "jobs": [{"name": "drain_sales"}]}]}
 
@@ -51,3 +51,12 @@ def test_a_run_is_waited_for_until_it_ends_or_patience_does(dagster):
     answers["runOrError"] = {"__typename": "RunNotFoundError", "message": "unknown"}
     with pytest.raises(DagsterRefusedError, match="Run r1: unknown"):
         wait_for_run("http://d", "r1", patience_seconds=60)
+
+
+def test_jobs_under_way_are_those_of_runs_that_have_not_ended(dagster):
+    answers, _ = dagster
+    answers["runsOrError"] = {"__typename": "Runs", "results": [{"jobName": "drain_sales"}, {"jobName": "drain_sales"}]}
+    assert jobs_under_way("http://d") == {"drain_sales"}
+    answers["runsOrError"] = {"__typename": "PythonError", "message": "no instance"}
+    with pytest.raises(DagsterRefusedError, match="names no runs: no instance"):
+        jobs_under_way("http://d")

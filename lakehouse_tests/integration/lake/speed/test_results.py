@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakehouse.errors import BatchConflictError
+from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import position_of
 from lakehouse.lake.speed.results import result_named
@@ -95,7 +96,8 @@ def test_results_are_those_of_the_model_after_each_of_several_steps(
     late: dict[str, int] = defaultdict(int)
     first = 0
     for last in (2, 3, BATCHES - 1):
-        stale = position_of(LakePaths.of(settings).speed("windowed_counts"))
+        table = LakePaths.of(settings).speed("windowed_counts")
+        stale, version = position_of(table), current_version(table)
         write_batches(LakePaths.of(settings), events, first, last)
         summary = advance(settings)
         for table, count in late_by_table(summary).items():
@@ -105,6 +107,7 @@ def test_results_are_those_of_the_model_after_each_of_several_steps(
     assert advance(settings).steps == [], "a second run finds nothing to do"
     # A writer that slept through the last step must not add it once more.
     monkeypatch.setattr("lakehouse.lake.speed.writer.position_of", lambda _: stale)
+    monkeypatch.setattr("lakehouse.lake.speed.writer.current_version", lambda _: version)
     with pytest.raises(BatchConflictError):
         SpeedWriter(settings, spark).step(result_named("windowed_counts"))
     assert_equal_to_model(settings, events)

@@ -25,7 +25,7 @@ def test_small_files_of_a_speed_table_are_put_together(settings: Settings, topic
     steps = ENOUGH_SMALL + 2
     for step in range(1, steps + 1):
         row = {"window_start": NOON + timedelta(minutes=step), "event_count": step, "_step": step, "is_open": False}
-        position = Position(step, "silver", step, step, step, 0, 1, "writer")
+        position = Position(step, "silver", step, step, step, 0, 1)
         write_deltalake(
             path,
             pa.Table.from_pylist([row | {"day": NOON.date()}]),
