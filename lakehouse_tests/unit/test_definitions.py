@@ -50,7 +50,7 @@ def test_importing_the_entry_point_is_cheap() -> None:
 def test_loading_does_not_import_clients_that_only_runs_need(definitions: dg.Definitions) -> None:
     code = (
         "import sys, lakehouse.definitions as d; d.build_defs();"
-        "print([n for n in ('pyspark', 'confluent_kafka', 'deltalake', 'boto3') if n in sys.modules])"
+        "print([n for n in ('pyspark', 'confluent_kafka', 'deltalake', 'boto3', 'dbt') if n in sys.modules])"
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout.strip() == "[]"

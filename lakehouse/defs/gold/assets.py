@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from packaging.version import Version
 
 from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
 from lakehouse.defs.gold.automation import lake_is_new_and_sound, with_what_it_reads
+from lakehouse.defs.gold.without_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from lakehouse.errors import SetupError
 from lakehouse.lake.gold.build_record import published_columns
 from lakehouse.settings import PROJECT_ROOT
