@@ -4,10 +4,12 @@
    that every model of the build reads; `touched` the event dates whose files changed since the last build, or null for all;
    `columns` what the table has at that version, with types; `public` those of them that the contract has and that are not
    personal; `renamed` former names with today's; `dropped` those that the contract had once; `nullable` those that may be empty.
-   A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates. #}
+   A stream that is not in it has no silver table yet. Without the variable (dbt by hand): newest version, all dates.
+   Variables are read when SQL is rendered to be run, never while the project is parsed: dbt would parse again what read one
+   that has changed. #}
 
 {% macro silver_plan() %}
-    {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null'))) %}
+    {% do return(fromjson(env_var('LAKEHOUSE_DBT_SILVER', 'null')) if execute else none) %}
 {% endmacro %}
 
 {# SQL of one silver table (or history) with the columns that gold knows of it, and its new fields; no rows while the table

@@ -3,7 +3,6 @@
 Here: one function per question, each answering with problems in words. Not here: printing (`cli.check`).
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
@@ -87,7 +86,7 @@ def check_dbt(settings: Settings) -> list[str]:
     """
     state = settings.home / "check"
     variables = dbt_run.environment(
-        lake_root=LakePaths.of(settings).root, database=Path(":memory:"), pii_key="check", plan_json="{}"
+        lake_root=LakePaths.of(settings).root, folder=settings.home, pii_key="check", plan_json="{}"
     )
     dbt_run.run_dbt(["parse"], variables, state)
     return []

@@ -99,9 +99,7 @@ def test_dbt_without_room_for_its_files_is_a_full_disk(disk: SmallDisk, tmp_path
     state.mkdir()
     (state / "target").mkdir()
     disk.leave(40_000)
-    env = dbt_run.environment(
-        lake_root=str(tmp_path), database=disk.folder / "build.duckdb", pii_key="0" * 32, plan_json="{}"
-    )
+    env = dbt_run.environment(lake_root=str(tmp_path), folder=disk.folder, pii_key="0" * 32, plan_json="{}")
     with pytest.raises(DiskFullError, match="No space left on device"):
         dbt_run.run_dbt(["parse"], env, state)
 

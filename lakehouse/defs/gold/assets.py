@@ -22,6 +22,7 @@ from lakehouse.defs.gold.automation import lake_is_new_and_sound, with_what_it_r
 from lakehouse.defs.gold.without_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from lakehouse.errors import SetupError
 from lakehouse.lake.gold.build_record import published_columns
+from lakehouse.lake.gold.dbt_run import DBT
 from lakehouse.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -100,8 +101,8 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
             dbt = LeanDbt(
                 project_dir=str(DBT_PROJECT),
                 profiles_dir=str(DBT_PROJECT),
-                # Of this environment, even when it is not the activated one.
-                dbt_executable=str(Path(sys.executable).with_name("dbt")),
+                dbt_executable=sys.executable,
+                global_config_flags=list(DBT),
             )
             command = dbt.cli(build.arguments, context=context, target_path=build.state / f"run-{context.run_id[:8]}")
             built: list[dg.Output[Any]] = []

@@ -68,7 +68,7 @@ def gold_path(settings: Settings) -> Path:
 
 def work_path(settings: Settings) -> Path:
     """The file that dbt writes to."""
-    return settings.home / "gold" / "build.duckdb"
+    return settings.home / "gold" / dbt_run.WORK_FILE
 
 
 def fresh_path(settings: Settings) -> Path:
@@ -172,9 +172,7 @@ def building(
             full_refresh=full_refresh,
             frozen=frozen,
         )
-        env = dbt_run.environment(
-            lake_root=paths.root, database=work_path(settings), pii_key=pii_key, plan_json=plan.as_json()
-        )
+        env = dbt_run.environment(lake_root=paths.root, folder=folder, pii_key=pii_key, plan_json=plan.as_json())
         # Unit tests look at the SQL, not at the data; `make test` runs them.
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         arguments += ["--full-refresh"] if plan.mode == "full" else []

@@ -6,6 +6,7 @@ Here: dbt as a child process. Not here: which versions it reads (`lake.gold.buil
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,11 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakehouse.engine.storage import storage_error
+from lakehouse.engine.storage import storage_error, storage_errors
 from lakehouse.errors import GoldBuildError
 from lakehouse.settings import PROJECT_ROOT
 
 PROJECT = PROJECT_ROOT / "dbt_project"
+PARSED = PROJECT / "target" / "partial_parse.msgpack"
+"""The project as set-up parsed it. dbt takes it as long as the files, its options and the connection are the same."""
+WORK_FILE = "build.duckdb"
+"""The file that dbt writes to: the connection of profiles.yml, in the folder that dbt runs in."""
+_FOLDER = "LAKEHOUSE_DBT_FOLDER"
+DBT = ("-P", "-c", f"import os; os.chdir(os.environ['{_FOLDER}']); from dbt.cli.main import cli; cli()")
+"""What Python is told to be dbt: in the folder of the work file, with the project wherever it is."""
 Progress = Callable[[int, int, str], None]
 _RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult", "LogUnitTestResult"}
 
@@ -33,11 +41,18 @@ class DbtResult:
     invocation_id: str = ""
 
 
-def environment(*, lake_root: str, database: Path, pii_key: str, plan_json: str) -> dict[str, str]:
-    """The variables that the dbt project reads (profiles.yml, macros/silver.sql, macros/keys.sql)."""
+def environment(*, lake_root: str, folder: Path, pii_key: str, plan_json: str) -> dict[str, str]:
+    """The variables that dbt's process and the project read (`DBT`, macros/silver.sql, macros/keys.sql).
+
+    Args:
+        lake_root: Where the Delta tables are.
+        folder: Where `WORK_FILE` is, or will be.
+        pii_key: The secret behind the pseudonyms.
+        plan_json: What is read of silver.
+    """
     return {
         "LAKEHOUSE_DBT_LAKE": lake_root,
-        "LAKEHOUSE_DBT_PATH": str(database),
+        _FOLDER: str(folder),
         "LAKEHOUSE_DBT_PII_KEY": pii_key,
         "LAKEHOUSE_DBT_SILVER": plan_json,
         "DO_NOT_TRACK": "1",
@@ -62,10 +77,14 @@ def run_dbt(
     target = state / "target"
     results = target / "run_results.json"
     results.unlink(missing_ok=True)
+    with storage_errors():
+        target.mkdir(parents=True, exist_ok=True)
+        if PARSED.is_file() and not (target / PARSED.name).exists():
+            # Half a file, after a full disk, is one that dbt passes over and writes anew.
+            shutil.copyfile(PARSED, target / PARSED.name)
     command = [
         sys.executable,
-        "-c",
-        "from dbt.cli.main import cli; cli()",
+        *DBT,
         "--log-format",
         "json",
         "--log-path",
@@ -82,7 +101,6 @@ def run_dbt(
         str(PROJECT),
     ]
     command += ["--target-path", str(target)]
-    state.mkdir(parents=True, exist_ok=True)
     messages: list[str] = []
     with subprocess.Popen(
         command,
