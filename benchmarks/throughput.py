@@ -15,6 +15,7 @@ from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
 from lakehouse.lake.records import RecordReader
 from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.steps import Steps
 from lakehouse.transforms.events import typed
 
 
@@ -123,8 +124,9 @@ def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Fi
         writer = SilverWriter(contract, bench.settings, bench.spark)
         began = time.monotonic()
         read = 0
-        while (step := writer.next_step(bench.settings.max_batch_rows)) is not None:
-            read += writer.merge(step).read
+        with Steps(writer, bench.settings.max_batch_rows) as steps:
+            while (done := steps.merge_next()) is not None:
+                read += done.read
         seconds.append(time.monotonic() - began)
         assert read == bench.sizes.events
     rate, note = _passes(seconds, bench.sizes.events)

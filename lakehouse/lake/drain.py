@@ -33,6 +33,7 @@ from lakehouse.lake.reports import BatchReport, DrainSummary, StopReason
 from lakehouse.lake.schema.registered import look_at_registry
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.steps import Steps
 from lakehouse.settings import Settings
 
 _POLL_SECONDS = 0.05
@@ -200,23 +201,27 @@ class _Drain:
             try:
                 writer = SilverWriter(self._contract, self._settings, spark)
                 writer.catch_up_history()
-                while not self._abandon.is_set():
-                    ended = self._bronze_ended.is_set()
-                    self._bronze_committed.clear()
-                    step = writer.next_step(self._settings.max_batch_rows)
-                    if step is not None:
-                        try:
-                            self._outbox.put(writer.merge(step))
-                        except BatchConflictError:
-                            continue
-                    elif ended:
-                        return
-                    else:
-                        self._bronze_committed.wait(timeout=1.0)
+                with Steps(writer, self._settings.max_batch_rows) as steps:
+                    self._merge_all(steps)
             finally:
                 spark.stop()
         except BaseException as failure:  # noqa: BLE001 - handed to the caller's thread, which raises it
             self._silver_failure = failure
+
+    def _merge_all(self, steps: Steps) -> None:
+        while not self._abandon.is_set():
+            ended = self._bronze_ended.is_set()
+            self._bronze_committed.clear()
+            try:
+                done = steps.merge_next()
+            except BatchConflictError:
+                continue
+            if done is not None:
+                self._outbox.put(done)
+            elif ended:
+                return
+            else:
+                self._bronze_committed.wait(timeout=1.0)
 
     def _deliver(self) -> None:
         while not self._outbox.empty():

@@ -5,6 +5,8 @@ recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import MANY_ROWS, expect_rows, spark_errors
-from lakehouse.errors import BatchConflictError, LogDamagedError, QualityStopError, SchemaIncompatibleError
+from lakehouse.errors import BatchConflictError, LogDamagedError
 from lakehouse.kafka.dead_letters import Postman
 from lakehouse.lake import history
 from lakehouse.lake.decisions import judge_as_decided
@@ -21,6 +23,7 @@ from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.ledger import commit_at, merged_through
 from lakehouse.lake.merge.adopt import Adopted, adopt
+from lakehouse.lake.merge.gate import require_quality
 from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.profile import Profile, profile_of
 from lakehouse.lake.merge.staged import Staged, stage, staging
@@ -30,7 +33,7 @@ from lakehouse.lake.quarantine import record_rejects, send_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schema.registered import learn
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS
-from lakehouse.quality.rules import date_list, schema_conditions
+from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +54,14 @@ class Step(NamedTuple):
     days: tuple[date, ...]
     generations: tuple[str, ...]
     files: tuple[Path, ...] = ()
+
+
+class StagedStep(NamedTuple):
+    """A step whose rows are judged and written, as files that no reader knows of. `began` is a `time.monotonic`."""
+
+    step: Step
+    rows: Staged
+    began: float
 
 
 class SilverWriter:
@@ -91,10 +102,23 @@ class SilverWriter:
         """Its connections last as long as the writer."""
         return Postman(self._settings, self._contract.topic.name, self._contract.topic.dlq)
 
-    def next_step(self, max_rows: int) -> Step | None:
-        """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none."""
+    @property
+    def may_run_ahead(self) -> bool:
+        """Whether a step may be staged while its predecessor is committed: a history needs Spark for the commit."""
+        return not self._contract.keeps_history
+
+    def next_step(self, max_rows: int, behind: Step | None = None) -> Step | None:
+        """The bronze batches that silver lacks, at most about `max_rows` rows of them; None when it lacks none.
+
+        Args:
+            max_rows: A single batch may be more.
+            behind: A step that is not committed yet: those after it.
+
+        Raises:
+            LogDamagedError: the next batch is not in bronze's log.
+        """
         bronze = self._paths.bronze(self._contract.name)
-        after = self._merged_through()
+        after = behind.through if behind else self._merged_through()
         pending = pending_batches(bronze, after)
         if not pending:
             return None
@@ -127,27 +151,46 @@ class SilverWriter:
     def merge(self, step: Step) -> BatchReport:
         """Judge one step, write its rejects, merge its valid rows under the number of its last batch.
 
+        Raises as `staged` and `commit`.
+        """
+        with self.staged(step) as ready:
+            return self.commit(ready)
+
+    @contextmanager
+    def staged(self, step: Step) -> Iterator[StagedStep]:
+        """The step's rows, judged and written by Spark; gone afterwards, with whatever was not committed.
+
+        Raises:
+            SparkUnreachableError: Spark went away; the next step will tell what is committed.
+            DiskFullError: as it says.
+        """
+        began = time.monotonic()
+        with staging(self._contract, self._paths.silver(self._contract.name)) as rows:
+            with spark_errors():
+                expect_rows(self._spark, step.rows)
+                few = step.rows < MANY_ROWS
+                stage(self._judged(step), rows, few=few, fetch=few and is_small(step.files))
+            yield StagedStep(step, rows, began)
+
+    def commit(self, ready: StagedStep) -> BatchReport:
+        """Write the rejects of a staged step, merge its valid rows.
+
         Raises:
             QualityStopError: a rule of severity fail is broken; silver and quarantine are as before.
             SchemaIncompatibleError: events are not as the contract has them, and its `evolve` says stop.
             BatchConflictError: another writer was faster; start again.
-            SparkUnreachableError: Spark went away; the next step will tell what is committed.
+            DiskFullError: as it says.
         """
-        began = time.monotonic()
-        with staging(self._contract, self._paths.silver(self._contract.name)) as staged:
-            with spark_errors():
-                expect_rows(self._spark, step.rows)
-                few = step.rows < MANY_ROWS
-                stage(self._judged(step), staged, few=few, fetch=few and is_small(step.files))
-            profile = profile_of(staged)
-            self._require_quality(profile)
-            with exclusive(self._lock, _LOCK_SECONDS):
-                self._require_turn(step)
-                if profile.rejected:
-                    record_rejects(staged, self._settings, self._paths, step.through)
-                    if self._send_dead_letters:
-                        send_rejects(staged, self._postman)
-                done = self._commit(staged, profile, step)
+        step, staged, began = ready
+        profile = profile_of(staged)
+        require_quality(self._contract, profile)
+        with exclusive(self._lock, _LOCK_SECONDS):
+            self._require_turn(step)
+            if profile.rejected:
+                record_rejects(staged, self._settings, self._paths, step.through)
+                if self._send_dead_letters:
+                    send_rejects(staged, self._postman)
+            done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)
         commit = commit_at(silver, done.version)
@@ -184,31 +227,6 @@ class SilverWriter:
             )
         learn(bronze, self._contract, self._settings, self._paths)
         return judge_as_decided(bronze, self._contract, step.generations, self._paths)
-
-    def _require_quality(self, profile: Profile) -> None:
-        broken = [f"{rule} ({rows} rows)" for rule, rows in sorted(profile.failed_by_rule.items())]
-        for rule in self._contract.table_rules:
-            if rule.severity != "fail":
-                continue
-            if rule.kind == "max_reject_share" and profile.rejected > rule.limit * profile.read:
-                broken.append(f"{rule.name} ({profile.rejected} of {profile.read} rows rejected)")
-            if rule.kind == "min_rows" and profile.valid < rule.limit:
-                broken.append(f"{rule.name} ({profile.valid} valid rows, at least {rule.limit:g} wanted)")
-        if broken:
-            by_schema = {condition.name for condition in schema_conditions(self._contract)} & set(
-                profile.failed_by_rule
-            )
-            if by_schema:
-                raise SchemaIncompatibleError(
-                    f"Stream {self._contract.name}: events are not as the contract has them: {', '.join(broken)}.",
-                    why="`evolve` of the contract says stop. Bronze has the events; silver is unchanged.",
-                    fix="See docs/runbooks/SCHEMA_INCOMPATIBLE.md.",
-                )
-            raise QualityStopError(
-                f"Stream {self._contract.name}: rules of severity fail are broken: {', '.join(broken)}.",
-                why="Such rows must not reach silver. Bronze has them; silver and quarantine are unchanged.",
-                fix="See docs/runbooks/QUALITY_STOP.md.",
-            )
 
     def _require_turn(self, step: Step) -> None:
         if self._merged_through() != step.after:

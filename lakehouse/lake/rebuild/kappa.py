@@ -32,6 +32,7 @@ from lakehouse.lake.proofs.damage import require_sound
 from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.steps import Steps
 from lakehouse.settings import Settings
 from lakehouse.transforms.events import silver_columns
 
@@ -172,13 +173,13 @@ class _Replay:
 
     def catch_up(self, say: Callable[[str], None]) -> None:
         """Take every batch that live silver has."""
-        while merged_through(self._new.silver(self._contract.name)) < self._target:
-            step = self._writer.next_step(self._settings.max_batch_rows)
-            if step is None:
-                return
-            self._writer.merge(step)
-            crash_point("kappa_after_step")
-            say(f"replayed through batch {step.through} of {self._target}")
+        with Steps(self._writer, self._settings.max_batch_rows) as steps:
+            while merged_through(self._new.silver(self._contract.name)) < self._target:
+                done = steps.merge_next()
+                if done is None:
+                    return
+                crash_point("kappa_after_step")
+                say(f"replayed through batch {done.batch} of {self._target}")
 
     @property
     def _target(self) -> int:
