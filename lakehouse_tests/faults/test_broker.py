@@ -102,10 +102,11 @@ def test_broker_silent_between_two_batches(broker: Settings, on_it: Settings, to
             silent.send_signal(signal.SIGSTOP)
             back.start()
 
-    small = on_it.model_copy(update={"max_batch_rows": 40})
+    # So large that none is begun behind the first: what Spark reads already outlasts the silence.
+    large = on_it.model_copy(update={"max_batch_rows": 80})
     try:
         with pytest.raises(BrokerUnreachableError):
-            drain(contract, small, budget_seconds=240, idle_seconds=0, report=fall_silent)
+            drain(contract, large, budget_seconds=240, idle_seconds=0, report=fall_silent)
     finally:
         back.join()
     assert_whole(contract, on_it, sent)
