@@ -3,6 +3,7 @@
 Here: the process. Not here: when it dies (LAKEHOUSE_CRASH_AT), who starts it (`soak.run`).
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from lakehouse.settings import load_settings
 
 def main() -> None:
     """Drain once; end with the error's exit code when the drain stops."""
+    # A shell lets what it runs in the background ignore it, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     contract = StreamContract.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
     settings = load_settings()
     try:
