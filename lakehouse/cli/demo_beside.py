@@ -77,7 +77,7 @@ class Beside:
         self._coming = send_loads(settings, self.contracts, full=self._full)
 
     def show(self, settings: Settings, when_in_silver: "Callable[[], None]") -> None:
-        """Run the pipelines, wait for the streams, a line for each.
+        """Wait for the streams, run the pipelines, a line for each.
 
         Args:
             settings: The lake and the stack.

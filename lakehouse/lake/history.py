@@ -47,14 +47,11 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
         through: The last bronze batch of the step that they are taken from; the number of the commit. None for rows
             that are no step's, as after a replay of quarantine.
     """
-    metadata: dict[str, Any] = {"kind": "replay", "stream": contract.name}
-    if through is not None:
-        metadata |= {"kind": KIND, "through": through}
     spark = rows.sparkSession
     fresh = materialised(changes_of(rows, contract))
     version = current_version(path) or 0
     if not active_adds(Path(path), version):
-        _fill(with_versions(fresh, contract), contract, path, version, metadata)
+        _fill(with_versions(fresh, contract), contract, path, version, through)
         return
     held = spark.read.format("delta").load(path)
     of_same_keys = held.join(fresh.select(*contract.key).distinct(), list(contract.key), "left_semi")
@@ -65,10 +62,10 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
     together = of_same_keys.select(*silver_columns(contract), CHANGE_ID).unionByName(fresh)
     # Materialised: the merge must not read the table that it changes a second time.
     placed = materialised(with_versions(changes_of(together, contract), contract))
-    settings = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps(metadata)}
-    if through is not None:
-        settings["spark.databricks.delta.write.txnAppId"] = f"{KIND}/{contract.name}"
-        settings["spark.databricks.delta.write.txnVersion"] = str(through)
+    settings = {"spark.databricks.delta.commitInfo.userMetadata": json.dumps(_metadata(contract, through))}
+    if transaction := _transaction(contract, through):
+        settings["spark.databricks.delta.write.txnAppId"] = transaction[0]
+        settings["spark.databricks.delta.write.txnVersion"] = str(transaction[1])
     spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")
     for key, value in settings.items():
         spark.conf.set(key, value)
@@ -80,14 +77,25 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
             spark.conf.unset(key)
 
 
-def _fill(placed: "DataFrame", contract: StreamContract, path: str, version: int, metadata: dict[str, Any]) -> None:
+def _transaction(contract: StreamContract, through: int | None) -> tuple[str, int] | None:
+    """Delta's application id and version of the step; None for rows that are no step's."""
+    return None if through is None else (f"{KIND}/{contract.name}", through)
+
+
+def _metadata(contract: StreamContract, through: int | None) -> dict[str, Any]:
+    """What a commit tells of itself; rows that are no step's come of a replay."""
+    if through is None:
+        return {"kind": "replay", "stream": contract.name}
+    return {"kind": KIND, "stream": contract.name, "through": through}
+
+
+def _fill(placed: "DataFrame", contract: StreamContract, path: str, version: int, through: int | None) -> None:
     """Put the first rows into the table; there is nothing to merge them with."""
     types = history_types(contract)
     rows = placed.selectExpr(*(f"cast(`{name}` AS {kind}) AS `{name}`" for name, kind in types.items()))
     with staging_folder(path) as folder:
         stage_rows(rows, folder, [], fetch=False)
-        number = metadata.get("through")
-        transaction = None if number is None else (f"{KIND}/{contract.name}", number)
+        metadata, transaction = _metadata(contract, through), _transaction(contract, through)
         append(Path(path), folder, version, metadata, stats=stats_columns(contract), transaction=transaction)
 
 
@@ -134,8 +142,7 @@ def from_bronze(spark: "SparkSession", contract: StreamContract, paths: LakePath
 
 
 def _writer(rows: "DataFrame", contract: StreamContract, through: int, mode: str) -> Any:
-    metadata = {"kind": KIND, "stream": contract.name, "through": through}
-    return rows.write.format("delta").mode(mode).option("userMetadata", json.dumps(metadata))
+    return rows.write.format("delta").mode(mode).option("userMetadata", json.dumps(_metadata(contract, through)))
 
 
 def _statement(contract: StreamContract, path: str) -> str:

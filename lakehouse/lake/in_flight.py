@@ -6,11 +6,11 @@ the work goes on (`lake.drain`).
 """
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from lakehouse.lake.ahead import Ahead
 from lakehouse.lake.bronze import BronzeWriter, StagedBatch
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.reports import BatchReport
@@ -19,11 +19,11 @@ _AT_ONCE = 2
 
 
 class _Begun(NamedTuple):
-    """A micro-batch whose files are being written; what the future hands over has to be closed by whoever takes it."""
+    """A micro-batch whose files are being written."""
 
     plan: Plan
     waiting: int
-    files: "Future[tuple[ExitStack, StagedBatch]]"
+    files: Ahead[StagedBatch]
 
 
 class InFlight:
@@ -62,13 +62,7 @@ class InFlight:
 
     def begin(self, plan: Plan, waiting: int) -> None:
         """Let Spark write the files of a plan; returns at once."""
-
-        def write() -> tuple[ExitStack, StagedBatch]:
-            with ExitStack() as stack:
-                batch = stack.enter_context(self._writer.staged(plan, waiting))
-                return stack.pop_all(), batch
-
-        self._begun.append(_Begun(plan, waiting, self._threads.submit(write)))
+        self._begun.append(_Begun(plan, waiting, Ahead(self._threads, self._writer.staged(plan, waiting))))
 
     def commit(self) -> BatchReport:
         """Commit the one begun first. After a failure none is in flight.
@@ -88,6 +82,4 @@ class InFlight:
 
     def _forget(self) -> None:
         while self._begun:
-            # What went wrong with a batch that nobody takes any more is of no use to anybody.
-            with suppress(Exception):
-                self._begun.popleft().files.result()[0].close()
+            self._begun.popleft().files.forget()

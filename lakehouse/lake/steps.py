@@ -4,21 +4,21 @@ A commit needs no Spark: comparing keys and naming files leaves it idle for a qu
 here: a step's rows and commit (`lake.silver`), how long the work goes on (`lake.drain`).
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from lakehouse.engine.spark import MANY_ROWS
+from lakehouse.lake.ahead import Ahead
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.silver import SilverWriter, StagedStep, Step
 
 
 class _Begun(NamedTuple):
-    """A step whose rows are being written; what the future hands over has to be closed by whoever takes it."""
+    """A step whose rows are being judged and written."""
 
     step: Step
-    rows: "Future[tuple[ExitStack, StagedStep]]"
+    rows: Ahead[StagedStep]
 
 
 class Steps:
@@ -68,12 +68,7 @@ class Steps:
             raise
 
     def _begin(self, step: Step) -> None:
-        def write() -> tuple[ExitStack, StagedStep]:
-            with ExitStack() as stack:
-                ready = stack.enter_context(self._writer.staged(step))
-                return stack.pop_all(), ready
-
-        self._begun = _Begun(step, self._thread.submit(write))
+        self._begun = _Begun(step, Ahead(self._thread, self._writer.staged(step)))
 
     def _begin_behind(self, step: Step) -> None:
         """Begin the next step, of a backlog only: where events trickle in, it can as well wait to be more."""
@@ -86,6 +81,4 @@ class Steps:
     def _forget(self) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            # What went wrong with a step that nobody takes any more is of no use to anybody.
-            with suppress(Exception):
-                begun.rows.result()[0].close()
+            begun.rows.forget()

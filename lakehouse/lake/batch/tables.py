@@ -14,11 +14,11 @@ from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.ledger import current_version
-from lakehouse.lake.log.actions import active_adds
+from lakehouse.lake.log.actions import adds_of_partition
 from lakehouse.lake.log.append import append
 from lakehouse.lake.log.columns import log_schema
 from lakehouse.lake.log.create import PLAIN_WRITER, create
-from lakehouse.lake.log.staging import folder_of, staging_folder
+from lakehouse.lake.log.staging import folder_of, stage_rows, staging_folder
 from lakehouse.lake.paths import table_exists
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
@@ -56,15 +56,11 @@ def _adopt(rows: "DataFrame", path: str, window: Window, metadata: dict[str, str
     """Write the rows once, as files that one commit of ours puts in the place of those that the window has."""
     table = Path(path)
     with staging_folder(path) as folder:
-        files = folder / folder_of(PARTITION_COLUMN, window.key)
-        with spark_errors():
-            rows.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(files))
+        stage_rows(rows, folder / folder_of(PARTITION_COLUMN, window.key), [], fetch=False)
         # What a window needs long for is done: the commits of several windows stand in line.
         with exclusive(_lock(path, settings), _LOCK_SECONDS):
             read = current_version(path) or 0
-            known = active_adds(table, read)
-            names = {n for n, add in known.items() if add["partitionValues"][PARTITION_COLUMN] == window.key}
-            held = active_adds(table, read, names=names).values()
+            held = adds_of_partition(table, read, {PARTITION_COLUMN: window.key})
             append(table, folder, read, metadata, stats=rows.columns, instead_of=held)
 
 

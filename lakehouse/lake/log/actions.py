@@ -92,6 +92,16 @@ def active_adds(
     return active
 
 
+def adds_of_partition(table: Path, version: int, values: Mapping[str, str]) -> list[Add]:
+    """The whole `add`s of the files that a version has with these partition values; of all its files without any.
+
+    Raises as `active_adds`.
+    """
+    known = active_adds(table, version)
+    names = {name for name, add in known.items() if values.items() <= add["partitionValues"].items()}
+    return list(active_adds(table, version, names=names).values())
+
+
 def _of_checkpoint(
     file: Path, event_dates: Container[str] | None, names: Container[str] | None
 ) -> Iterator[tuple[str, Add]]:

@@ -26,10 +26,6 @@ def log_schema(columns: Mapping[str, str]) -> dict[str, Any] | None:
     Args:
         columns: Names and types, these as Spark prints them.
     """
-    return _struct(columns)
-
-
-def _struct(columns: Mapping[str, str]) -> dict[str, Any] | None:
     types = {name: _type(kind) for name, kind in columns.items()}
     if None in types.values() or any(_REFUSED & set(name) for name in columns):
         return None
@@ -46,7 +42,7 @@ def _type(kind: str) -> Any:
     if outer == "array" and (element := _type(inner)) is not None:
         return {"type": "array", "elementType": element, "containsNull": True}
     if outer == "struct":
-        return _struct(dict(part.split(":", 1) for part in _parts(inner)))
+        return log_schema(dict(part.split(":", 1) for part in _parts(inner)))
     return None
 
 

@@ -16,7 +16,7 @@ from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import MANY_ROWS, expect_rows, materialised, spark_errors
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import commit_at, current_version, offsets_read
-from lakehouse.lake.log.actions import Add, active_adds, rows_of
+from lakehouse.lake.log.actions import adds_of_partition, rows_of
 from lakehouse.lake.log.append import append
 from lakehouse.lake.log.staging import stage_rows, staging_folder
 from lakehouse.lake.paths import LakePaths, table_exists
@@ -104,8 +104,7 @@ class SpeedWriter:
             if read is None:
                 create_table(path, _stored(result), _PARTITIONS, {STATS_COLUMNS: ",".join(_STATS)})
                 read = 0
-            table = _Table(Path(path), read, is_kept=before is not None)
-            version = self._commit(result, table, flagged.where("NOT is_late"), count, mine)
+            version = self._commit(result, read, flagged.where("NOT is_late"), count, before, mine)
         settle(path, commit_at(path, version), self._settings)
         return SpeedReport(
             table=result.name,
@@ -138,30 +137,32 @@ class SpeedWriter:
         expect_rows(self._spark, self._rows[3])
         return self._rows[1:]
 
-    def _commit(self, result: Result, table: "_Table", on_time: "DataFrame", count: int, mine: Position) -> int:
-        """Replace the open rows, and add to the closed ones what has just been closed, in one commit."""
+    def _commit(
+        self, result: Result, read: int, on_time: "DataFrame", count: int, before: Position | None, mine: Position
+    ) -> int:
+        """Replace the open rows, and add to the closed ones what has just been closed, in one commit after `read`."""
         from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
         if result.segments:
             on_time = with_dimension(on_time, user_segments(self._spark, self._paths), on="user_id", unknown=UNKNOWN)
         parts = result.parts(on_time.withColumn("_step", F.expr(f"{mine.step}L")))
-        if table.is_kept:
-            delta = self._spark.read.format("delta").option("versionAsOf", table.version)
-            held = delta.load(str(table.path)).where("is_open")
+        path = self._paths.speed(result.name)
+        if before is not None:
+            held = self._spark.read.format("delta").option("versionAsOf", read).load(path).where("is_open")
             parts = result.merge(parts.unionByName(held.select(*parts.columns)))
         rows = parts.selectExpr("*", f"{is_open(result, mine.seen)} AS is_open", f"{result.day} AS day")
         # A row that closes changes by that, also when none of its events came in this step.
         rows = rows.withColumn("_step", F.expr(f"CASE WHEN is_open THEN _step ELSE {mine.step}L END"))
         rows = rows.selectExpr(*(f"cast(`{name}` AS {kind}) AS `{name}`" for name, kind in _stored(result).items()))
-        replaced = table.replaced()
+        replaced = adds_of_partition(Path(path), read, {} if before is None else {"is_open": "true"})
         few = count + sum(map(rows_of, replaced)) < MANY_ROWS
-        with staging_folder(str(table.path)) as folder:
+        with staging_folder(path) as folder:
             stage_rows(rows.coalesce(1), folder, _PARTITIONS, fetch=few)
             crash_point("speed_before_commit")
             version = append(
-                table.path,
+                Path(path),
                 folder,
-                table.version,
+                read,
                 mine.to_metadata(result.name),
                 transaction=(f"speed/{result.name}", mine.step),
                 stats=_STATS,
@@ -169,21 +170,6 @@ class SpeedWriter:
             )
         crash_point("speed_after_commit")
         return version
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A speed table at a version; `is_kept` says that its closed rows stay."""
-
-    path: Path
-    version: int
-    is_kept: bool
-
-    def replaced(self) -> list[Add]:
-        """The files that the next commit takes away."""
-        known = active_adds(self.path, self.version)
-        wanted = {n for n, add in known.items() if not self.is_kept or add["partitionValues"]["is_open"] == "true"}
-        return list(active_adds(self.path, self.version, names=wanted).values())
 
 
 def is_open(result: Result, seen: int | None) -> str:
