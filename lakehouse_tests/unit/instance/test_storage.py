@@ -1,8 +1,12 @@
 """Dagster's databases of the stack: the files and rows of its own storage, opened and asked at less cost."""
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -59,9 +63,10 @@ def test_an_open_database_is_neither_checked_nor_connected_to_anew(home: Path, m
         ref = instance.get_ref()
 
     def unwanted(*_: object, **__: object) -> None:
-        pytest.fail("Dagster makes an engine for each statement, and reads its migrations at each opening")
+        pytest.fail("Dagster makes an engine and connects for each statement, and reads its migrations at each opening")
 
     monkeypatch.setattr(sa, "create_engine", unwanted)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", unwanted)
     for module in ("schedules.sqlite.sqlite_schedule_storage", "runs.sqlite.sqlite_run_storage"):
         monkeypatch.setattr(f"dagster._core.storage.{module}.check_alembic_revision", unwanted)
     with dg.DagsterInstance.from_ref(ref) as again:
@@ -79,3 +84,34 @@ def test_a_history_that_was_moved_away_begins_anew(home: Path) -> None:
         assert instance.all_instigator_state() == []
         dg.materialize([table], instance=instance)
         assert len(instance.get_runs()) == 1
+
+
+def test_the_file_that_was_moved_away_is_used_no_more(home: Path) -> None:
+    with opened(home, instance_config()) as instance:
+        dg.materialize([table], instance=instance)
+        shutil.move(home / "history", home / "old")
+        shutil.copytree(home / "old", home / "history")
+        dg.materialize([table], instance=instance)
+    for history, runs in (("old", 1), ("history", 2)):
+        with closing(sqlite3.connect(home / history / "runs.db")) as database:
+            assert database.execute("SELECT count(*) FROM runs").fetchone() == (runs,)
+
+
+def test_a_fork_makes_its_own_connections(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(home, instance_config()) as instance:
+        dg.materialize([table], instance=instance)
+        made: list[object] = []
+        connect = sqlite3.dbapi2.connect
+
+        def noted(*args: Any, **more: Any) -> sqlite3.Connection:
+            made.append(args)
+            return connect(*args, **more)
+
+        monkeypatch.setattr(sqlite3.dbapi2, "connect", noted)
+        child = os.fork()
+        if child == 0:
+            runs = instance.get_runs()
+            os._exit(0 if len(runs) == len(made) == 1 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert len(instance.get_runs()) == 1
+        assert made == []
