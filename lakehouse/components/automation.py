@@ -1,7 +1,7 @@
 """The sensor that evaluates automation conditions, when there is something to evaluate.
 
-Here: whether anything happened since the last look, and whether it is time. Not here: conditions
-(`components.pending`, `defs.gold`, `defs.speed`).
+Here: whether anything happened since the last look, whether it is time, what a request covers. Not here: conditions
+(`components.pending`, `defs.gold`, `defs.speed`), what is kept of answers (`components.evaluations`).
 """
 
 import math
@@ -9,9 +9,15 @@ import time
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster import _check as check
 from dagster._core.definitions.metadata import RawMetadataMapping
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.definitions.target import ExecutableDefinition
+from dagster._record import copy
+
+from lakehouse.components.evaluations import decisive, forget_old
+
+_FORGET_SECONDS = 3600
 
 
 class Automation(dg.AutomationConditionSensorDefinition):
@@ -28,6 +34,8 @@ class Automation(dg.AutomationConditionSensorDefinition):
         description: For the UI.
         pause_seconds: Conditions that were asked are left alone for so long, unless a run has ended meanwhile: what
             happens within a run mostly changes no answer before its end.
+        asks_for_all: Whether a request for one asset of the target is one for all of them and their checks. One
+            condition then speaks for all; the same on each would be asked, remembered and kept once for each.
         metadata: What components add to it.
     """
 
@@ -39,6 +47,7 @@ class Automation(dg.AutomationConditionSensorDefinition):
         minimum_interval_seconds: int,
         description: str,
         pause_seconds: float = 0,
+        asks_for_all: bool = False,
         metadata: RawMetadataMapping | None = None,
     ) -> None:
         super().__init__(
@@ -53,9 +62,11 @@ class Automation(dg.AutomationConditionSensorDefinition):
         )
         self._selection = target
         self._pause = pause_seconds
+        self._asks_for_all = asks_for_all
         self._asked: tuple[float, float | None] = (-math.inf, None)
         self._newest: tuple[int | None, ...] = ()
         self._given: str | None = None
+        self._forgot = -math.inf
 
     def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
         """Ask the conditions, unless nothing was recorded since they were last asked and Dagster took the answer."""
@@ -72,7 +83,13 @@ class Automation(dg.AutomationConditionSensorDefinition):
         self._asked = (time.monotonic(), end)
         answer = super().evaluate_tick(context)
         self._newest, self._given = (*self._newest, newest)[-2:], answer.cursor
-        return answer
+        self._forget_old(context.instance)
+        requests = answer.run_requests or []
+        return copy(
+            answer,
+            run_requests=[self._whole(request, context) for request in requests] if self._asks_for_all else requests,
+            automation_condition_evaluations=[decisive(each) for each in answer.automation_condition_evaluations],
+        )
 
     def with_attributes(
         self,
@@ -87,8 +104,18 @@ class Automation(dg.AutomationConditionSensorDefinition):
             minimum_interval_seconds=self.minimum_interval_seconds or 0,
             description=self.description or "",
             pause_seconds=self._pause,
+            asks_for_all=self._asks_for_all,
             metadata=self.metadata if metadata is None else metadata,
         )
+
+    def _whole(self, request: dg.RunRequest, context: dg.SensorEvaluationContext) -> dg.RunRequest:
+        keys = self._selection.resolve(check.not_none(context.repository_def).asset_graph)
+        return request.with_replaced_attrs(asset_selection=sorted(keys), asset_check_keys=None)
+
+    def _forget_old(self, instance: dg.DagsterInstance) -> None:
+        if time.monotonic() > self._forgot + _FORGET_SECONDS:
+            self._forgot = time.monotonic()
+            forget_old(instance)
 
 
 def _last_end(instance: dg.DagsterInstance) -> float | None:

@@ -18,7 +18,7 @@ from packaging.version import Version
 
 from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
-from lakehouse.defs.gold.automation import lake_is_new_and_sound, with_what_it_reads
+from lakehouse.defs.gold.automation import lake_is_new_and_sound
 from lakehouse.defs.gold.without_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 from lakehouse.errors import SetupError
 from lakehouse.lake.gold.build_record import published_columns
@@ -33,11 +33,6 @@ POOL = "duckdb"
 class GoldTranslator(DagsterDbtTranslator):  # type: ignore[misc]
     """Names, groups and labels of the models; sources keep the keys that `_sources.yml` gives them."""
 
-    def __init__(self, tables: Iterable[dg.AssetKey]) -> None:
-        super().__init__()
-        self._reads_lake = lake_is_new_and_sound(tables)
-        self._reads_models = with_what_it_reads()
-
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """The spec of one model or snapshot."""
         spec: dg.AssetSpec = super().get_asset_spec(manifest, unique_id, project)
@@ -49,17 +44,12 @@ class GoldTranslator(DagsterDbtTranslator):  # type: ignore[misc]
             group_name=self._group(node),
             kinds={"dbt", "duckdb"},
             owners=spec.owners or ["team:data-engineering"],
-            automation_condition=self._reads_models if _reads_models(node) else self._reads_lake,
         )
 
     @staticmethod
     def _group(node: Mapping[str, Any]) -> str:
         """Marts and snapshots are gold; what only leads there is kept apart."""
         return "gold_staging" if node["fqn"][1] in {"staging", "intermediate"} else "gold"
-
-
-def _reads_models(node: Mapping[str, Any]) -> bool:
-    return any(not parent.startswith("source.") for parent in node["depends_on"]["nodes"])
 
 
 def require_manifest(path: Path = MANIFEST) -> Path:
@@ -94,7 +84,6 @@ class LeanDbt(DbtCliResource):  # type: ignore[misc]
 
 def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.AssetsDefinition:
     """All models and snapshots as one step; `tables` are those whose changes and checks decide about a build."""
-    translator = GoldTranslator(tables)
 
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
@@ -118,9 +107,17 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
             for output in built:
                 yield with_schema(output, command.manifest, held)
 
-    decorate = dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=translator, pool=POOL)
+    decorate = dbt_assets(manifest=manifest, name="gold", dagster_dbt_translator=GoldTranslator(), pool=POOL)
     assets: dg.AssetsDefinition = decorate(gold)
-    return assets
+    asks, condition = asking_model(assets), lake_is_new_and_sound(tables)
+    return assets.map_asset_specs(
+        lambda spec: spec.replace_attributes(automation_condition=condition) if spec.key == asks else spec
+    )
+
+
+def asking_model(assets: dg.AssetsDefinition) -> dg.AssetKey:
+    """The model whose condition speaks for all: the first of those that read the lake."""
+    return min(key for key in assets.keys if not assets.asset_deps[key] & assets.keys)
 
 
 def with_schema(

@@ -14,11 +14,11 @@ from lakehouse.components.pending import until_asked
 
 
 def lake_is_new_and_sound(tables: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
-    """When a model that reads the lake is built: any of these bronze and silver tables is new, all of them are sound.
+    """When gold is built: any of these bronze and silver tables is new, all of them are sound.
 
-    Each asks about all tables, not only about its own, so that all models are requested together: one build publishes
-    one consistent file. A stream that never ran has no check results and holds nothing back; a check that failed, or is
-    being evaluated, does.
+    All models are built together: one build publishes one consistent file. So one of them asks for all
+    (`defs.gold.assets`). A stream that never ran has no check results and holds nothing back; a check that failed, or
+    is being evaluated, does.
     """
     keys = sorted(tables)
     condition = dg.AutomationCondition
@@ -32,15 +32,4 @@ def lake_is_new_and_sound(tables: Iterable[dg.AssetKey]) -> dg.AutomationConditi
         & ~condition.in_progress()
     )
     labelled: dg.AutomationCondition[dg.AssetKey] = wanted.with_label("silver_changed_and_sound")
-    return labelled
-
-
-def with_what_it_reads() -> dg.AutomationCondition[dg.AssetKey]:
-    """When a model that reads other models is built: in the same run as they are.
-
-    Asking every model about every table would say the same at five times the cost, at every look.
-    """
-    condition = dg.AutomationCondition
-    together: Any = condition.any_deps_match(condition.will_be_requested())
-    labelled: dg.AutomationCondition[dg.AssetKey] = together.with_label("built_with_what_it_reads")
     return labelled

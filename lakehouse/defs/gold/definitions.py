@@ -22,7 +22,7 @@ def watched_tables() -> list[dg.AssetKey]:
 @dg.definitions
 def gold() -> dg.Definitions:
     """Gold's definitions; loading fails with the fix when dbt's manifest is missing."""
-    from lakehouse.defs.gold.assets import build_gold_assets, require_manifest
+    from lakehouse.defs.gold.assets import asking_model, build_gold_assets, require_manifest
     from lakehouse.defs.gold.schema_checks import build_schema_checks, gold_tables
 
     assets = build_gold_assets(watched_tables(), require_manifest())
@@ -44,10 +44,12 @@ def gold() -> dg.Definitions:
                 "dbt_automation",
                 target=selection,
                 minimum_interval_seconds=4,
-                # Each look that asks, asks every model that reads the lake about every table and check; all that they
-                # wait for is told at the end of a run.
+                # Each look that asks, asks about every table and check; all that gold waits for is told at the end of a
+                # run.
                 pause_seconds=14,
-                description="Builds gold when silver changed and every blocking check below it holds.",
+                asks_for_all=True,
+                description="Builds all of gold when silver changed and every blocking check below it holds. Why it "
+                f"did or did not is on the Automation page of {asking_model(assets).to_user_string()}, which asks for all.",
             )
         ],
     )

@@ -1,6 +1,6 @@
 """A warning in the graph when a table of gold has other columns or types than after the build before.
 
-Here: these checks, and when they run. Not here: what makes a table change (`dbt_project/macros/contracts.sql`).
+Here: these checks. Not here: what makes a table change (`dbt_project/macros/contracts.sql`).
 """
 
 import json
@@ -17,14 +17,6 @@ def gold_tables(manifest: Path) -> list[dg.AssetKey]:
 
 
 def build_schema_checks(tables: list[dg.AssetKey]) -> dg.AssetChecksDefinition:
-    """Dagster's own checks, asked for together with the tables: they compare what the last two builds published."""
+    """Dagster's own checks, which run with the tables: they compare what the last two builds published."""
     (checks,) = dg.build_column_schema_change_checks(assets=tables)
-    when = dg.AutomationCondition.any_deps_updated().since_last_handled()
-    specs = {spec.get_python_identifier(): spec._replace(automation_condition=when) for spec in checks.check_specs}
-    together: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
-        keys_by_input_name=checks.keys_by_input_name,
-        node_def=checks.op,
-        check_specs_by_output_name=specs,
-        can_subset=True,
-    )
-    return together
+    return checks

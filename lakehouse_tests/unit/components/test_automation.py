@@ -94,9 +94,13 @@ def test_within_a_pause_they_are_asked_when_a_run_has_ended(
 
 
 def test_what_components_make_of_the_sensor_is_one_that_asks_no_more_than_needed() -> None:
-    sensor = Automation("copies", target=dg.AssetSelection.keys(COPY), minimum_interval_seconds=7, description="why")
+    target = dg.AssetSelection.keys(COPY)
+    sensor = Automation(
+        "copies", target=target, minimum_interval_seconds=7, description="why", pause_seconds=3, asks_for_all=True
+    )
     copy = sensor.with_attributes(metadata={"team": "x"})
     assert type(copy) is Automation
     assert (copy.name, copy.minimum_interval_seconds, copy.description) == ("copies", 7, "why")
     assert (copy.asset_selection, copy.default_status) == (sensor.asset_selection, dg.DefaultSensorStatus.RUNNING)
     assert copy.metadata["team"].value == "x"
+    assert (copy._pause, copy._asks_for_all) == (3, True)

@@ -4,56 +4,64 @@ import dagster as dg
 import pytest
 
 from lakehouse.components import LakeResource
-from lakehouse.defs.gold.assets import MANIFEST, build_gold_assets, require_manifest
-from lakehouse.defs.gold.definitions import watched_tables
+from lakehouse.components.automation import Automation
+from lakehouse.defs.gold.assets import MANIFEST
+from lakehouse.defs.gold.definitions import gold, watched_tables
 
 pytestmark = pytest.mark.skipif(not MANIFEST.is_file(), reason="the dbt project is not parsed: lakehouse setup")
+SALES, COVID = dg.AssetKey(["silver", "sales"]), dg.AssetKey(["silver", "covid_updates"])
 
 
-def test_every_model_is_asked_for_with_those_it_reads() -> None:
-    tables = watched_tables()
-    gold = build_gold_assets(tables, require_manifest())
-    known = [gold, *(dg.AssetSpec(key) for key in tables)]
-    definitions = dg.Definitions(assets=known, resources={"lake": LakeResource()})
-    instance = dg.DagsterInstance.ephemeral()
+class Looks:
+    """What the daemon does with gold's sensor, as if each look came long after the one before."""
 
-    def look(cursor: object) -> "dg.EvaluateAutomationConditionsResult":
-        return dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)  # type: ignore[arg-type]
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        known = dg.Definitions(
+            assets=[dg.AssetSpec(key) for key in watched_tables()], resources={"lake": LakeResource()}
+        )
+        self.definitions = dg.Definitions.merge(gold(), known)
+        sensor = self.definitions.resolve_sensor_def("dbt_automation")
+        assert isinstance(sensor, Automation)
+        monkeypatch.setattr(sensor, "_pause", 0)
+        self.sensor = sensor
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.models = self.definitions.resolve_asset_graph().asset_keys_for_group("gold")
+        self.models |= self.definitions.resolve_asset_graph().asset_keys_for_group("gold_staging")
+        self.cursor: str | None = None
 
-    first = look(None)
-    assert first.total_requested == 0
-    instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(["silver", "sales"])))
-    second = look(first.cursor)
-    requested = {key for key in gold.keys if second.get_num_requested(key)}
-    assert requested == set(gold.keys)
-    assert look(second.cursor).total_requested == 0
+    def asked(self) -> list[dg.RunRequest]:
+        context = dg.build_sensor_context(self.instance, self.cursor, definitions=self.definitions)
+        answer = self.sensor.evaluate_tick(context)
+        self.cursor = answer.cursor
+        return list(answer.run_requests or [])
 
-
-def test_silver_that_changes_while_gold_is_built_is_built_next() -> None:
-    """The build under way has pinned its versions: taken for handled, a stream that comes once a day stayed out."""
-    tables = watched_tables()
-    gold = build_gold_assets(tables, require_manifest())
-    definitions = dg.Definitions(
-        assets=[gold, *(dg.AssetSpec(key) for key in tables)], resources={"lake": LakeResource()}
-    )
-    instance = dg.DagsterInstance.ephemeral()
-
-    def look(cursor: object) -> "dg.EvaluateAutomationConditionsResult":
-        return dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)  # type: ignore[arg-type]
-
-    def made(*keys: dg.AssetKey) -> None:
+    def made(self, *keys: dg.AssetKey) -> None:
         for key in keys:
-            instance.report_runless_asset_event(dg.AssetMaterialization(key))
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(key))
 
-    sales, covid = dg.AssetKey(["silver", "sales"]), dg.AssetKey(["silver", "covid_updates"])
-    known = look(None)
-    made(sales)
-    known = look(known.cursor)
-    assert known.total_requested == len(gold.keys)
-    made(covid, *gold.keys)
-    known = look(known.cursor)
-    assert known.total_requested == len(gold.keys), "came before the build had ended"
-    known = look(known.cursor)
-    assert known.total_requested == 0
-    made(*gold.keys)
-    assert look(known.cursor).total_requested == 0
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(monkeypatch)
+
+
+def test_all_models_and_their_checks_are_one_run(looks: Looks) -> None:
+    assert looks.asked() == []
+    looks.made(SALES)
+    (request,) = looks.asked()
+    assert len(looks.models) > 30
+    assert set(request.asset_selection or []) == looks.models
+    assert request.asset_check_keys is None, "tests and schema checks run with their tables"
+    assert looks.asked() == []
+
+
+def test_silver_that_changes_while_gold_is_built_is_built_next(looks: Looks) -> None:
+    """The build under way has pinned its versions: taken for handled, a stream that comes once a day stayed out."""
+    looks.asked()
+    looks.made(SALES)
+    assert looks.asked()
+    looks.made(COVID, *looks.models)
+    assert looks.asked(), "came before the build had ended"
+    assert not looks.asked()
+    looks.made(*looks.models)
+    assert not looks.asked()
