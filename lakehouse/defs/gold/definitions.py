@@ -48,8 +48,8 @@ def gold() -> dg.Definitions:
                 # run.
                 pause_seconds=14,
                 asks_for_all=True,
-                description="Builds all of gold when silver changed and every blocking check below it holds. Why it "
-                f"did or did not is on the Automation page of {asking_model(assets).to_user_string()}, which asks for all.",
+                description="Builds all of gold when silver changed and every blocking check below it holds. "
+                f"Why, or why not, is on the Automation page of {asking_model(assets).to_user_string()}, which asks.",
             )
         ],
     )
