@@ -1,13 +1,17 @@
-"""What has to be put right in pyspark's Connect client before its first session.
+"""What has to be put right in pyspark's Connect client.
 
-Here: its helper threads, its log, tokens on this machine. Not here: sessions (`engine.spark`).
+Here: its helper threads, its log, tokens on this machine, rows as an Arrow table. Not here: sessions (`engine.spark`).
 """
 
 import logging
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
 
 _LOGGER = "pyspark.sql.connect.logging"
 _ITS_LEVEL = "SPARK_CONNECT_LOG_LEVEL"
@@ -31,6 +35,17 @@ def put_right() -> None:
     # listens on the other one would be told our token.
     if not hasattr(DefaultChannelBuilder.toChannel, "__wrapped__"):
         DefaultChannelBuilder.toChannel = _trusting_loopback(DefaultChannelBuilder.toChannel)
+
+
+def fetched(rows: "DataFrame") -> "pa.Table":
+    """The rows as `toArrow` gives them, which first has the server analyse the whole plan to learn their columns.
+
+    The answer tells the columns, too, and to analyse the plan of a small step takes as long as to run it.
+    """
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    table, schema = rows._to_table()
+    return table.cast(to_arrow_schema(schema, error_on_duplicated_field_names_in_struct=True))
 
 
 def _keep_helper_threads(cls: Any) -> None:

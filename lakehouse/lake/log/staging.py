@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark_client import fetched
 from lakehouse.engine.storage import storage_errors
 from lakehouse.quality.rules import ESCAPED_IN_FOLDERS
 
@@ -75,11 +76,9 @@ def stage_rows(
         SparkUnreachableError, DiskFullError: as they say.
     """
     if fetch:
-        from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
-
-        texts = {name: F.col(f"`{name}`").cast("string") for name in columns}
+        texts = [f"CAST(`{name}` AS STRING) AS `{name}`" for name in columns]
         with spark_errors():
-            table = rows.withColumns(texts).toArrow()
+            table = fetched(rows.selectExpr(f"* EXCEPT ({', '.join(f'`{name}`' for name in columns)})", *texts))
         with storage_errors():
             write_partitions(table, folder, columns, without_dictionary=without_dictionary)
         return
