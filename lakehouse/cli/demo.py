@@ -66,8 +66,9 @@ def demo(
         prepare(settings, progress)
         _step(2, "Kafka, Spark and Dagster with its sensors on (usually 25 s)")
         stack.start(settings, _SERVICES, opening.beside(progress))
+        beside.prepare(load_settings(), progress)
+        # Where everything is, what was prepared beside them included.
         settings = load_settings()
-        beside.prepare(settings, progress)
     flow = opening.flow
     if flow is not None:
         _step(3, f"Sending {flow.count:,} sales events, {bad_share:.0%} of them broken on purpose")

@@ -1,16 +1,19 @@
 """`lakehouse demo --full` shows every stream and every pipeline: a new one is a line in the demo, or fails here."""
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from lakehouse.cli import demo_beside, demo_pipelines
+from lakehouse.cli.demo import demo
 from lakehouse.cli.demo_beside import FEW, MORE, OF_THE_SHOP, OWN, Beside
 from lakehouse.cli.demo_loads import LOADS, TOP_UPS
 from lakehouse.cli.demo_pipelines import FROM_OUTSIDE, FROM_STREAMS, ONE_FLOW
 from lakehouse.contracts.load import load_streams
 from lakehouse.contracts.pipelines import BATCH_FOLDER, load_pipelines
+from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.lake.batch.daily_views import VIEW
 from lakehouse.lake.batch.report import StepReport
 from lakehouse.settings import load_settings
@@ -73,6 +76,27 @@ def test_without_a_shop_of_ours_its_stream_and_pipeline_are_named_with_the_reaso
     for name in OF_THE_SHOP:
         assert name not in shown
         assert f"- {name}: not shown; LAKEHOUSE_SOURCE_URL is a database of your own" in said
+
+
+def test_loads_are_sent_to_what_was_started_beside_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.setattr("lakehouse.cli.setup.prepare", lambda *_: None)
+    monkeypatch.setattr("lakehouse.engine.embedded.stack.start", lambda *_: None)
+    endpoints = StackFiles(tmp_path).endpoints
+    endpoints.parent.mkdir(parents=True, exist_ok=True)
+    shop = "postgresql://postgres@127.0.0.1:5432/source_db"
+    prepared = lambda *_: endpoints.write_text(json.dumps({"LAKEHOUSE_SOURCE_URL": shop}))  # noqa: E731
+    sent: list[str] = []
+
+    def send(_, settings):
+        sent.append(settings.source_url.get_secret_value())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Beside, "prepare", prepared)
+    monkeypatch.setattr(Beside, "send", send)
+    with pytest.raises(KeyboardInterrupt):
+        demo(full=True, events=1, bad_share=0, rate=1, pull_plug=False)
+    assert sent == [shop]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,13 +27,16 @@ FIRST, SECOND = ViewPosition("table", 1), ViewPosition("table", 2)
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis server of this module alone, as installed on the machine; or an empty database that somebody names."""
+    """A Redis server of this module alone, the machine's or the one beside Python; or an empty database of somebody."""
     redis = pytest.importorskip("redis", reason="the Redis client is an extra: uv pip install 'lakehouse[redis]'")
     if named := os.environ.get("LAKEHOUSE_TEST_REDIS"):
         assert redis.Redis.from_url(named).dbsize() == 0, "the test wants an empty database"
         yield named
         return
-    program = shutil.which("redis-server") or pytest.skip("no redis-server is installed, LAKEHOUSE_TEST_REDIS is empty")
+    places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    program = shutil.which("redis-server", path=places)
+    if program is None:
+        pytest.skip("no redis-server is installed, LAKEHOUSE_TEST_REDIS is empty")
     port = any_free(set())
     options = {"--port": port, "--bind": "127.0.0.1", "--dir": tmp_path_factory.mktemp("redis"), "--save": ""}
     server = subprocess.Popen([program, *(str(part) for option in options.items() for part in option)])
