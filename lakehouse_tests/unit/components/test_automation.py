@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.declarative_automation.serialized_objects import AutomationConditionEvaluation
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from lakehouse.components.automation import Automation
@@ -91,6 +92,25 @@ def test_within_a_pause_they_are_asked_when_a_run_has_ended(
     assert not is_asked(looks.look())
     now += 14
     assert is_asked(looks.look())
+
+
+def test_answers_are_kept_short_and_not_for_ever(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[dg.DagsterInstance] = []
+    monkeypatch.setattr("lakehouse.components.automation.forget_old", forgotten.append)
+    looks = Looks(instance)
+    looks.look()
+    instance.report_runless_asset_event(dg.AssetMaterialization(SILVER))
+    (evaluation,) = looks.look().automation_condition_evaluations
+    named = list(names_below(evaluation))
+    assert "silver" in named
+    assert "newly_updated" not in named, "what was asked about a table is not kept"
+    assert forgotten == [instance], "once an hour"
+
+
+def names_below(evaluation: AutomationConditionEvaluation[dg.AssetKey]) -> Iterator[str | None]:
+    yield evaluation.condition_snapshot.name
+    for child in evaluation.child_evaluations:
+        yield from names_below(child)
 
 
 def test_what_components_make_of_the_sensor_is_one_that_asks_no_more_than_needed() -> None:
