@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from lakehouse.cli.console import err
-from lakehouse.contracts.pipeline import PipelineContract
+from lakehouse.contracts.pipeline import LoadStep, PipelineContract
 from lakehouse.contracts.window import LENGTHS, WHOLE, key_of
 from lakehouse.lake.batch.report import StepReport
+from lakehouse.lake.batch.tables import rows_of_window
 from lakehouse.lake.newest import newest_time
+from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
 Choice = Callable[[Settings, PipelineContract], str | None]
@@ -74,7 +76,10 @@ FROM_OUTSIDE, FROM_STREAMS = tuple(_OUTSIDE), tuple(_STREAMS)
 
 
 def show_pipelines(settings: Settings, names: Iterable[str]) -> None:
-    """Run one window of each pipeline and say what each step made; a window that was run before keeps its rows.
+    """Run one window of each pipeline and say what each step made.
+
+    A window is run again when a stream may have brought it more, and when its end is not a table, which would tell that
+    it was run; the rows are the same then.
 
     Raises:
         LakehouseError: a pipeline failed.
@@ -88,11 +93,24 @@ def show_pipelines(settings: Settings, names: Iterable[str]) -> None:
         if window is None:
             err.print(f"- pipeline {name}: nothing to take; silver has no row for it", markup=False, soft_wrap=True)
             continue
+        made = _made_before(settings, known[name], window) if name in _OUTSIDE else ""
+        if made:
+            err.print(f"✓ pipeline {name}, {window}: made before · {made}", markup=False, soft_wrap=True)
+            continue
         began = time.monotonic()
         reports = run_pipeline(known[name], window, settings)
         when = "" if window == WHOLE else f", {window}"
         steps = " → ".join(_said(report) for report in reports)
         err.print(f"✓ pipeline {name}{when}: {steps} · {time.monotonic() - began:.1f} s", markup=False, soft_wrap=True)
+
+
+def _made_before(settings: Settings, pipeline: PipelineContract, window: str) -> str:
+    """The last table of the pipeline with its rows of the window; an empty text when there are none to be seen."""
+    *_, (_, last) = pipeline.steps()
+    if not isinstance(last, LoadStep) or last.strategy == "merge":
+        return ""
+    rows = rows_of_window(LakePaths.of(settings).batch(pipeline.name, last.name), window)
+    return f"{last.name} {rows:,}" if rows else ""
 
 
 def show_daily_agg(settings: Settings) -> None:

@@ -54,6 +54,7 @@ def test_the_demo_survives_its_own_plug_and_proves_it(tmp_path: Path) -> None:
         second = lakehouse(home, "demo", "--events", "4000")
         assert second.returncode == 0, second.stdout + second.stderr
         assert "state kept" in second.stderr
+        assert "made before · city_category_daily" in second.stderr, "a second call only proves"
         assert "exactly-once holds" in second.stdout
     finally:
         stopped = lakehouse(home, "down")

@@ -14,7 +14,7 @@ from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, lake_lock
 from lakehouse.lake.ledger import current_version
-from lakehouse.lake.log.actions import adds_of_partition
+from lakehouse.lake.log.actions import adds_of_partition, rows_of
 from lakehouse.lake.log.append import append
 from lakehouse.lake.log.columns import log_schema
 from lakehouse.lake.log.create import PLAIN_WRITER, create
@@ -49,6 +49,14 @@ def overwrite_partition(
     else:
         with exclusive(_lock(path, settings), _LOCK_SECONDS):
             _overwrite(rows, path, window, metadata)
+
+
+def rows_of_window(path: str, key: str) -> int:
+    """Rows that a window's last run left in a table of `overwrite_partition`; 0 when there are none."""
+    version = current_version(path) if table_exists(path) else None
+    if version is None:
+        return 0
+    return sum(rows_of(add) for add in adds_of_partition(Path(path), version, {PARTITION_COLUMN: key}))
 
 
 @again_after_conflict

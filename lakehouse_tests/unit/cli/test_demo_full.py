@@ -4,7 +4,9 @@ import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from lakehouse.cli import demo_beside, demo_pipelines
 from lakehouse.cli.demo import demo
@@ -12,10 +14,12 @@ from lakehouse.cli.demo_beside import FEW, MORE, OF_THE_SHOP, OWN, Beside
 from lakehouse.cli.demo_loads import LOADS, TOP_UPS
 from lakehouse.cli.demo_pipelines import FROM_OUTSIDE, FROM_STREAMS, ONE_FLOW
 from lakehouse.contracts.load import load_streams
+from lakehouse.contracts.pipeline import PARTITION_COLUMN
 from lakehouse.contracts.pipelines import BATCH_FOLDER, load_pipelines
 from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.lake.batch.daily_views import VIEW
 from lakehouse.lake.batch.report import StepReport
+from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import load_settings
 
 STORY = "sales"
@@ -97,6 +101,21 @@ def test_loads_are_sent_to_what_was_started_beside_them(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         demo(full=True, events=1, bad_share=0, rate=1, pull_plug=False)
     assert sent == [shop]
+
+
+def test_a_window_whose_last_table_has_it_is_not_run_again(tmp_path, monkeypatch, capsys):
+    settings, run = load_settings(LAKEHOUSE_HOME=tmp_path), []
+    monkeypatch.setattr("lakehouse.lake.batch.run.run_pipeline", lambda pipeline, *_: run.append(pipeline.name) or [])
+    window = demo_pipelines._yesterday(settings, load_pipelines()["orders_star"])
+    table = LakePaths.of(settings).batch("orders_star", "city_category_daily")
+    rows = pa.table({"sales": [1, 2, 3], PARTITION_COLUMN: [window, window, "2020-01-01"]})
+    write_deltalake(table, rows.slice(2), partition_by=[PARTITION_COLUMN])
+    demo_pipelines.show_pipelines(settings, ["orders_star"])
+    assert run == ["orders_star"], "another window's rows"
+    write_deltalake(table, rows.slice(0, 2), mode="append")
+    demo_pipelines.show_pipelines(settings, ["orders_star", "daily_etl"])
+    assert run == ["orders_star", "daily_etl"], "what a delivery has made is not to be seen"
+    assert f"✓ pipeline orders_star, {window}: made before · city_category_daily 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
