@@ -105,11 +105,10 @@ def _engine(database: str, process: int) -> sa.Engine:  # noqa: ARG001 - a fork 
 
     def leave_file_that_was_replaced(_: object, record: ConnectionPoolEntry, __: object) -> None:
         number = path.stat().st_ino if path.is_file() else None
-        # SQLite makes a new file at the first statement.
-        if record.info.setdefault("file", number) is None:
-            record.info["file"] = number
-        elif record.info["file"] != number:
+        # None at the first checkout of all: SQLite makes a new file at its first statement.
+        if record.info.get("file") not in (None, number):
             raise sa.exc.DisconnectionError(f"{path} is another file now.")
+        record.info["file"] = number
 
     sa.event.listen(engine, "checkout", leave_file_that_was_replaced)
     return engine
@@ -120,5 +119,6 @@ def _is_checked(database: str) -> bool:
     return database in _checked and _file(database).is_file()
 
 
+@lru_cache(_ENGINES)
 def _file(database: str) -> Path:
     return Path(str(sa.make_url(database).database))
