@@ -17,6 +17,8 @@ COMMON_CONF: dict[str, str] = {
     "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.maxConcurrentOutputFileWriters": "64",
+    # Spark's default list has `kafka`, too: its first interface makes an object of each record, and a row of that.
+    "spark.sql.sources.useV1SourceList": "avro,csv,json,orc,parquet,text",
     # Every commit computes the state of the table anew, a job of many small parts: one task costs the least.
     "spark.databricks.delta.snapshotPartitions": "1",
     # Delta would refuse versions older than the retention even while their files are there. Gold may stand at one:

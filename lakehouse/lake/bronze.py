@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 # Of these the log has statistics: of payloads they would cost time and copy personal data.
 _STATS = ("partition", "offset", "timestamp", "batch")
-# Payloads and offsets hardly repeat: a dictionary of them is built for nothing. The fastest level makes the same size.
+# Keys, payloads and offsets hardly repeat: a dictionary of them is built for nothing. The fastest level makes the
+# same size.
 _FILES = {
-    **{f"parquet.enable.dictionary#{name}": "false" for name in ("value", "offset", "timestamp")},
+    **{f"parquet.enable.dictionary#{name}": "false" for name in ("key", "value", "offset", "timestamp")},
     "parquet.compression.codec.zstd.level": "1",
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }

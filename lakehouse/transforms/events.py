@@ -28,7 +28,15 @@ from lakehouse.quality.rules import (
 from lakehouse.transforms.avro import is_framed, problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
-from lakehouse.transforms.fields import field_expression, from_json, key_expression, raw_texts, rescued, spark_type
+from lakehouse.transforms.fields import (
+    field_expression,
+    from_json,
+    key_expression,
+    only_known,
+    raw_texts,
+    rescued,
+    spark_type,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -148,7 +156,9 @@ def _key_of_change(writers: Mapping[int, str]) -> str:
 def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
-    parsed = records.selectExpr("*", f"{from_json('_text', own)} AS _event", "json_object_keys(_text) AS _keys")
+    parsed = records.selectExpr("*", f"{from_json('_text', own)} AS _event").selectExpr(
+        "*", f"CASE WHEN {only_known(own)} THEN array() ELSE json_object_keys(_text) END AS _keys"
+    )
     fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract, ignored)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:
