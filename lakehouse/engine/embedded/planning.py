@@ -22,14 +22,19 @@ from lakehouse.settings import Settings
 
 
 def plan_services(
-    settings: Settings, files: StackFiles, wanted: list[str], running: list[ServiceSpec], report: Report
+    settings: Settings,
+    files: StackFiles,
+    wanted: list[str],
+    running: list[ServiceSpec],
+    promises: ports.Promises,
+    report: Report,
 ) -> list[ServiceSpec]:
     """The running services as they are, and new ones for what is wanted besides."""
     specs = {spec.name: spec for spec in running}
     taken = {spec.port for spec in running}
 
     def port_for(title: str, preferred: int, variable: str) -> int:
-        port = ports.choose(preferred, taken)
+        port = ports.choose(preferred, taken, promises)
         taken.add(port)
         if port != preferred:
             holder = ports.holder(preferred)
@@ -64,7 +69,7 @@ def plan_services(
         taken.add(port)
     if registry.NAME in wanted and registry.NAME not in specs:
         fetch_registry(settings, report)
-        port = ports.choose(registry.PREFERRED_PORT, taken)
+        port = ports.choose(registry.PREFERRED_PORT, taken, promises)
         taken.add(port)
         management = ports.any_free(taken)
         taken.add(management)

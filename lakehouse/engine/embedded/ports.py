@@ -1,9 +1,14 @@
 """Free ports on the loopback interface, and who holds the taken ones.
 
-Here: choosing and naming. Not here: which service prefers which port.
+Here: choosing, promising and naming. Not here: which service prefers which port.
 """
 
+import fcntl
 import socket
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -31,10 +36,46 @@ def is_open(port: int, timeout_seconds: float = 0.5) -> bool:
     return True
 
 
-def choose(preferred: int, avoid: set[int]) -> int:
+class Promises:
+    """Ports on which services are about to listen: of stacks that start together, each chooses its own.
+
+    A promise is the lock of a file in `folder`, the same one for all stacks of a user. It ends with the block, and with
+    the process; the files stay, and are empty.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Nothing is promised yet."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Whoever was promised a port listens on it by now."""
+        self._held.close()
+
+    def take(self, port: int) -> bool:
+        """Whether nobody else was promised the port; it is promised to us then."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = (self._folder / str(port)).open("a")
+        except OSError:
+            # Without a folder to write to there are no promises; few stacks start at the same moment.
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._held.enter_context(file)
+        return True
+
+
+def choose(preferred: int, avoid: set[int], promises: Promises) -> int:
     """The preferred port when it is free, else the next free one, else any free one."""
     for port in range(preferred, min(preferred + SEARCH_WIDTH, 65536)):
-        if port not in avoid and is_free(port):
+        if port not in avoid and promises.take(port) and is_free(port):
             return port
     return any_free(avoid)
 

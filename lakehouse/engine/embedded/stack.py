@@ -87,16 +87,17 @@ def _start(settings: Settings, files: StackFiles, wanted: list[str], report: Rep
     if supervisor is None:
         _clear_unhealthy(settings, files, report)
     running = files.read_plan() if supervisor is not None or files.recorded() else []
-    specs = plan_services(settings, files, wanted, running, report)
-    files.write_plan(specs, owner_pid)
-    if supervisor is None:
-        _spawn_supervisor(settings, files)
-    elif (supervisor_process := supervisor.process()) is not None:
-        _hang_up(supervisor_process.pid)
-    for spec in specs:
-        _wait_ready(settings, files, spec, report)
-        if spec.name == registry.NAME:
-            registry.require_backward(spec.url)
+    with ports.Promises(settings.cache_dir / "ports") as promises:
+        specs = plan_services(settings, files, wanted, running, promises, report)
+        files.write_plan(specs, owner_pid)
+        if supervisor is None:
+            _spawn_supervisor(settings, files)
+        elif (supervisor_process := supervisor.process()) is not None:
+            _hang_up(supervisor_process.pid)
+        for spec in specs:
+            _wait_ready(settings, files, spec, report)
+            if spec.name == registry.NAME:
+                registry.require_backward(spec.url)
     files.write_endpoints(specs)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,14 +19,20 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_free_port_is_kept():
+@pytest.fixture
+def promises(tmp_path: Path) -> Iterator[ports.Promises]:
+    with ports.Promises(tmp_path / "ports") as made:
+        yield made
+
+
+def test_free_port_is_kept(promises):
     port = ports.any_free(set())
-    assert ports.choose(port, set()) == port
+    assert ports.choose(port, set(), promises) == port
 
 
-def test_taken_port_moves_to_another(taken):
+def test_taken_port_moves_to_another(taken, promises):
     assert not ports.is_free(taken)
-    chosen = ports.choose(taken, set())
+    chosen = ports.choose(taken, set(), promises)
     assert chosen != taken
     assert ports.is_free(chosen)
 
@@ -35,9 +42,26 @@ def test_port_taken_on_every_address_counts_as_taken():
         assert not ports.is_free(server.getsockname()[1])
 
 
-def test_port_promised_to_another_service_is_avoided():
+def test_port_promised_to_another_service_is_avoided(promises):
     port = ports.any_free(set())
-    assert ports.choose(port, {port}) != port
+    assert ports.choose(port, {port}, promises) != port
+
+
+def test_a_port_promised_to_another_stack_is_avoided_until_that_one_listens(tmp_path):
+    port = ports.any_free(set())
+    with ports.Promises(tmp_path / "ports") as ours:
+        assert ports.choose(port, set(), ours) == port
+        with ports.Promises(tmp_path / "ports") as theirs:
+            assert ports.choose(port, set(), theirs) != port
+    with ports.Promises(tmp_path / "ports") as theirs:
+        assert ports.choose(port, set(), theirs) == port
+
+
+def test_without_a_folder_for_promises_ports_are_chosen_all_the_same(tmp_path):
+    (tmp_path / "file").touch()
+    port = ports.any_free(set())
+    with ports.Promises(tmp_path / "file" / "ports") as promises:
+        assert ports.choose(port, set(), promises) == port
 
 
 def test_holder_is_named(taken):
