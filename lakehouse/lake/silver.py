@@ -28,7 +28,7 @@ from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.profile import Profile, profile_of
 from lakehouse.lake.merge.staged import Staged, stage, staging
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.pending import Pending, files_of_all, is_small, pending_batches
+from lakehouse.lake.pending import files_of_all, first_of, is_small, pending_batches
 from lakehouse.lake.quarantine import record_rejects, send_rejects
 from lakehouse.lake.reports import BatchReport
 from lakehouse.lake.schema.registered import learn
@@ -128,13 +128,8 @@ class SilverWriter:
                 why="Old commits were cleaned up before silver read them, or a commit is missing.",
                 fix="See docs/runbooks/LOG_DAMAGED.md.",
             )
-        taken: list[Pending] = []
-        rows = 0
-        for batch in pending:
-            if taken and rows + batch.plan.span > max_rows:
-                break
-            taken.append(batch)
-            rows += batch.plan.span
+        taken = first_of(pending, max_rows)
+        rows = sum(batch.plan.span for batch in taken)
         days = tuple(sorted({batch.plan.day for batch in taken}))
         return Step(after, taken[-1].plan.batch, rows, days, pending[-1].plan.generations, files_of_all(taken))
 

@@ -1,14 +1,17 @@
 """What silver lacks is read off bronze's log, and a batch's own files count only while nobody rewrote the table."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakehouse.engine.spark import MANY_ROWS
 from lakehouse.lake import pending
-from lakehouse.lake.pending import files_of_all, is_small, pending_batches
+from lakehouse.lake.pending import Pending, files_of_all, first_of, is_small, pending_batches
+from lakehouse.lake.plan import Plan
 
 
 class Bronze:
@@ -85,3 +88,22 @@ def test_small_is_what_files_hold_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(pending, "_SMALL_BYTES", 99_999)
     assert not is_small([file])
     assert not is_small([]), "of what Delta has to be asked for nothing is known"
+
+
+def waiting(*spans: int) -> list[Pending]:
+    plans = [Plan("s", "t", n, {0: 0}, {0: span}, date(2026, 11, 20), "w", ("t",)) for n, span in enumerate(spans)]
+    return [Pending(plan, ()) for plan in plans]
+
+
+def test_a_step_has_as_many_batches_as_its_rows_allow_and_one_at_least():
+    batches = waiting(400_000, 50_000, 50_000, 50_000)
+    assert first_of(batches, 500_000) == batches[:3]
+    assert first_of(batches, 1_000) == batches[:1]
+    assert first_of(waiting(0, 10, 0), 5) == waiting(0), "a gap has no rows"
+    assert first_of(batches[1:2], 500_000) == batches[1:2]
+
+
+def test_a_few_seconds_behind_are_made_good_in_steps_that_nothing_is_compiled_for():
+    batches = waiting(*[9_999] * 20)
+    assert len(first_of(batches, 500_000)) * 9_999 < MANY_ROWS
+    assert first_of(batches + batches, 500_000) == batches + batches, "a backlog is worth it"
