@@ -35,19 +35,20 @@ def only_known(own: list[FieldSpec]) -> str:
     Where a value is missing, its key may be there with a null: it is, when the text has it in quotes before a colon and
     has neither a backslash, which may make these quotes a part of a text, nor a second object, whose key it may be.
     """
-    types = _types(own)
-    parsed = " + ".join(f"int(_event.{_tick(key)} IS NOT NULL)" for key in types)
-    said = " + ".join(
-        f"int(_event.{_tick(key)} IS NOT NULL OR contains(_text, {quote(chr(34) + key + chr(34) + ':')}))"
-        if _PLAIN_KEY.fullmatch(key)
-        else f"int(_event.{_tick(key)} IS NOT NULL)"
-        for key in types
-    )
+    came_out = {key: f"_event.{_tick(key)} IS NOT NULL" for key in _types(own)}
+    named = {key: f"contains(_text, '\"{key}\":')" for key in came_out if _PLAIN_KEY.fullmatch(key)}
+    parsed = _how_many(came_out.values())
+    said = _how_many(f"{here} OR {named.get(key, 'false')}" for key, here in came_out.items())
     parts = "size(split(_text, ','))"
     return (
         f"_event._corrupt IS NULL AND ({parts} <= {parsed} OR "
         f"{parts} <= {said} AND NOT contains(_text, {quote(chr(92))}) AND locate('{{', _text, 2) = 0)"
     )
+
+
+def _how_many(conditions: Iterable[str]) -> str:
+    """SQL: the number of those that hold."""
+    return " + ".join(f"int({condition})" for condition in conditions)
 
 
 def raw_texts(own: list[FieldSpec]) -> str:

@@ -59,7 +59,11 @@ def test_the_longer_a_partition_waits_the_more_of_it_is_taken(
 
 @pytest.mark.spark
 def test_the_partitions_of_one_batch_are_read_side_by_side(
-    settings: Settings, topic_name: Callable[[str], str], spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    topic_name: Callable[[str], str],
+    spark: "SparkSession",
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     contract = sales_on(settings, topic_name("parallel"))
     send(settings, contract.topic.name, [b"{}"] * 90)
@@ -69,6 +73,8 @@ def test_the_partitions_of_one_batch_are_read_side_by_side(
             plan, _ = BronzeWriter(contract, settings, spark, topics).plan(1000)
         assert plan is not None
         read = RecordReader(contract, settings, spark).read(plan)
+        read.explain()
+        assert "BatchScan" in capsys.readouterr().out, "records come as rows, not as objects first"
         rows = read.selectExpr("spark_partition_id() AS task", "partition").distinct().collect()
         return {(row["task"], row["partition"]) for row in rows}
 
