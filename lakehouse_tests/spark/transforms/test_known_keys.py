@@ -1,7 +1,6 @@
 """Most records show by their commas that they have known keys only; the verdict is the one that asking would give."""
 
 import random
-from datetime import UTC, date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +9,14 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.sources.sales import SalesGenerator
 from lakehouse.transforms import events
-from lakehouse.transforms.events import judge
 from lakehouse.transforms.fields import from_json, only_known
+from lakehouse_tests.spark.transforms.test_events import rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 pytestmark = pytest.mark.spark
 
 FIELDS = [
@@ -102,13 +99,8 @@ def _contract() -> StreamContract:
     return load_stream("sales").model_copy(update=update)
 
 
-def _judged(spark: "SparkSession", contract: StreamContract, values: list[bytes]) -> list[dict[str, Any]]:
-    raw = [
-        ("topic", 0, offset, NOW, 1, None, value, None, 0, NOW, "kafka://t", date(2026, 11, 20))
-        for offset, value in enumerate(values)
-    ]
-    rows = judge(spark.createDataFrame(raw, BRONZE_COLUMNS), contract, ("topic",)).orderBy("_offset").collect()
-    return [row.asDict(recursive=True) for row in rows]
+def _judged(spark: "SparkSession", values: list[bytes | None]) -> list[dict[str, Any]]:
+    return [row.asDict(recursive=True) for row in rows(spark, _contract(), values)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -116,10 +108,10 @@ def test_the_verdict_is_the_one_that_asking_for_the_keys_gives(
     spark: "SparkSession", monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     texts = [*TRAPS, *_made_up(seed, 3_000)]
-    values = [text.encode() for text in texts]
-    seen = _judged(spark, _contract(), values)
+    values: list[bytes | None] = [text.encode() for text in texts]
+    seen = _judged(spark, values)
     monkeypatch.setattr(events, "only_known", lambda _: "false")
-    asked = _judged(spark, _contract(), values)
+    asked = _judged(spark, values)
     differences = [
         (text, one, other)
         for text, one, other in zip(texts, seen, asked, strict=True)
@@ -140,8 +132,8 @@ def test_plain_records_show_that_their_keys_are_known(spark: "SparkSession") -> 
 
 
 def _plain(spark: "SparkSession", texts: list[str], fields: list[FieldSpec]) -> list[bool]:
-    rows = spark.createDataFrame(list(enumerate(texts)), "number int, _text string")
-    parsed = rows.selectExpr("*", f"{from_json('_text', fields)} AS _event")
+    numbered = spark.createDataFrame(list(enumerate(texts)), "number int, _text string")
+    parsed = numbered.selectExpr("*", f"{from_json('_text', fields)} AS _event")
     return [
         row["plain"]
         for row in parsed.selectExpr("number", f"{only_known(fields)} AS plain").orderBy("number").collect()
