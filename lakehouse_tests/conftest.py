@@ -1,4 +1,4 @@
-"""What every test may use: one real broker and one real Spark per session, isolated lakes, the shared data.
+"""What every test may use: one real broker and one real Spark per test run, isolated lakes, the shared data.
 
 Not here: fixtures of one part of the project; they live beside its tests.
 Set LAKEHOUSE_TEST_HOME to a folder to keep the stack running between test sessions.
@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from lakehouse.settings import PROJECT_ROOT, Settings, load_settings
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,27 +38,33 @@ def shared_data(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running embedded broker and Spark, with a home, ports and memory of their own.
+    """A running embedded broker and Spark, with a home, ports and memory of their own. All workers share them.
 
-    The stack belongs to this process: it stops by itself when the test run is killed.
+    One Spark loads, compiles and warms up but once. No test may kill or stop them, they are not its own; each has its
+    topics and its lake. They stop by themselves when the test run ends, also when it is killed.
     """
     from lakehouse.engine.embedded import ports
     from lakehouse.engine.embedded import stack as embedded
 
-    kept = os.environ.get("LAKEHOUSE_TEST_HOME")
-    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
+    if kept := os.environ.get("LAKEHOUSE_TEST_HOME"):
+        home, owner = Path(kept), 0
+    elif "PYTEST_XDIST_WORKER" in os.environ:
+        # What the workers have in common: who started them, and the folder that their folders are in.
+        home, owner = tmp_path_factory.getbasetemp().parent / "stack", os.getppid()
+        home.mkdir(exist_ok=True)
+    else:
+        home, owner = tmp_path_factory.mktemp("stack"), os.getpid()
     kafka_port = ports.any_free(set())
     settings = load_settings(
         LAKEHOUSE_HOME=home,
         LAKEHOUSE_KAFKA_PORT=kafka_port,
         LAKEHOUSE_SPARK_PORT=ports.any_free({kafka_port}),
-        LAKEHOUSE_SPARK_MEMORY="1500m",
-        LAKEHOUSE_KAFKA_MEMORY="384m",
-        # Tests are short: the second compiler's work would never pay for itself.
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        LAKEHOUSE_SPARK_MEMORY="2g",
+        LAKEHOUSE_KAFKA_MEMORY="512m",
+        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
     )
     try:
-        found = embedded.start(settings, owner_pid=0 if kept else os.getpid())
+        found = embedded.start(settings, owner_pid=owner)
         addresses = {entry.name: entry.url for entry in found}
         yield load_settings(
             LAKEHOUSE_HOME=home,
@@ -65,7 +72,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             SPARK_REMOTE=addresses["spark"],
         )
     finally:
-        if not kept:
+        if owner == os.getpid():
             embedded.stop(settings)
 
 

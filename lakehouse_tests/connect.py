@@ -15,6 +15,7 @@ from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.kafka.client import client_config
 from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 AUDIT = """
 create table audit (
@@ -51,7 +52,7 @@ def running_capture(home: Path, *more: str) -> Iterator[Settings]:
         taken.add(ports.any_free(taken))
     kafka, postgres = taken
     options = {"LAKEHOUSE_KAFKA_PORT": kafka, "PGPORT": postgres, "LAKEHOUSE_KAFKA_MEMORY": "256m"}
-    settings = load_settings(LAKEHOUSE_HOME=home, LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1", **options)
+    settings = load_settings(LAKEHOUSE_HOME=home, LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA, **options)
     try:
         embedded.start(settings, ("kafka", "postgres", "connect", *more), owner_pid=os.getpid())
         yield load_settings(LAKEHOUSE_HOME=home)

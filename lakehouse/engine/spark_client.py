@@ -1,6 +1,7 @@
 """What has to be put right in pyspark's Connect client.
 
-Here: its helper threads, its log, tokens on this machine, rows as an Arrow table. Not here: sessions (`engine.spark`).
+Here: its helper threads, its log, its memory, tokens on this machine, rows as an Arrow table. Not here: sessions
+(`engine.spark`).
 """
 
 import logging
@@ -19,7 +20,8 @@ _LOOPBACK = "127.0.0.1"
 
 
 def put_right() -> None:
-    """Keep the client's helper threads, keep it silent, let it send tokens on this machine; may be called again."""
+    """Keep the client's helper threads, keep it and its memory small, let it send tokens here; may be called again."""
+    import pyarrow as pa
     from pyspark.sql.connect.client.core import DefaultChannelBuilder
     from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 
@@ -31,6 +33,8 @@ def put_right() -> None:
     # and is silent unless it is asked to speak; but Dagster sets up logging anew at each step, which wakes it.
     if _ITS_LEVEL not in os.environ:
         logging.getLogger(_LOGGER).setLevel(logging.CRITICAL)
+    # Arrow's own allocator keeps what the threads of a micro-batch have held when they end: 80 KB for each.
+    pa.set_memory_pool(pa.system_memory_pool())
     # With a token it demands TLS of every host but one called `localhost`. That name has two addresses, and whoever
     # listens on the other one would be told our token.
     if not hasattr(DefaultChannelBuilder.toChannel, "__wrapped__"):

@@ -18,6 +18,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.reports import BatchReport
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import Topic, assert_whole, data_files, drain_once, some_records, wait_for
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 from lakehouse_tests.streams import sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -30,7 +31,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         LAKEHOUSE_HOME=tmp_path_factory.mktemp("broker"),
         LAKEHOUSE_KAFKA_PORT=ports.any_free(set()),
         LAKEHOUSE_KAFKA_MEMORY="256m",
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
     )
     try:
         embedded.start(own, ["kafka"], owner_pid=os.getpid())

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,7 @@ from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, append, assert_whole, data_files, some_records, start_worker, wait_for
+from lakehouse_tests.stacks import own_spark
 from lakehouse_tests.streams import sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
@@ -94,15 +96,23 @@ def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, t
     assert_whole(contract, settings, len(values) + len(more))
 
 
-def test_spark_killed_between_files_and_commit(stack: Settings, settings: Settings, topic_name: Topic) -> None:
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Settings]:
+    """A Spark that a test may kill."""
+    with own_spark(tmp_path / "mortal") as own:
+        yield own
+
+
+def test_spark_killed_between_files_and_commit(mortal: Settings, settings: Settings, topic_name: Topic) -> None:
     """The server dies when the batch's first file is there and its commit is not; the supervisor brings it back."""
+    settings = settings.model_copy(update={"spark_remote": mortal.spark_remote})
     contract = sales_on(settings, topic_name("plug"))
     sent = send(settings, contract.topic.name, some_records(0, 30))
     drain(contract, settings, budget_seconds=240, idle_seconds=0)
     sent += send(settings, contract.topic.name, some_records(100, 20_000))
     bronze = LakePaths.of(settings).bronze(contract.name)
     before = data_files(bronze)
-    victim = next(entry for entry in embedded.status(stack) if entry.name == "spark")
+    victim = next(entry for entry in embedded.status(mortal) if entry.name == "spark")
     killed = threading.Event()
 
     def kill_when_a_file_appears() -> None:

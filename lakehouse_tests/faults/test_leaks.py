@@ -1,7 +1,9 @@
 """500 micro-batches on a stack of its own: memory, files and threads of Spark and of the worker do not grow."""
 
+import ctypes
 import re
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +31,11 @@ _METASPACE = re.compile(r"Metaspace\s+used (\d+)K")
 
 @dataclass(frozen=True)
 class Footprint:
-    """What two processes hold; MB and counts. Spark's heap and metaspace are what a full collection leaves."""
+    """What two processes hold; MB and counts.
+
+    Spark's heap and metaspace are what a full collection leaves, the worker's memory what its allocator does not keep
+    for later.
+    """
 
     spark_heap: int
     spark_metaspace: int
@@ -55,7 +61,7 @@ MOST_GROWTH = Footprint(
 
 
 def measured(settings: Settings, jcmd: Path) -> Footprint:
-    """The footprint now, Spark's after a full collection."""
+    """The footprint now, after both processes have given back what they do not need."""
     pid = next(entry.pid for entry in embedded.status(settings) if entry.name == "spark")
 
     def ask(command: str) -> str:
@@ -76,6 +82,8 @@ def measured(settings: Settings, jcmd: Path) -> Footprint:
     heap = ask("GC.heap_info")
     metaspace = _METASPACE.search(heap)
     assert metaspace is not None, heap
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
     spark, worker = psutil.Process(pid), psutil.Process()
     return Footprint(
         spark_heap=rest,
@@ -107,6 +115,8 @@ def test_500_batches_leave_nothing_behind() -> None:
             print(f"{batches} batches: {found[-1]}", flush=True)
         assert_whole(contract, small, DRAINS * BATCHES * ROWS)
     assert batches >= DRAINS * BATCHES
-    warm, last, allowed = (asdict(entry) for entry in (found[WARM - 1], found[-1], MOST_GROWTH))
+    # What is resident goes up and down by hundreds of MB with what the kernel takes away and Java asks for again.
+    warm = {name: max(asdict(entry)[name] for entry in found[:WARM]) for name in asdict(MOST_GROWTH)}
+    last, allowed = asdict(found[-1]), asdict(MOST_GROWTH)
     grown = {name: last[name] - warm[name] for name in last if last[name] - warm[name] > allowed[name]}
     assert grown == {}, f"after {WARM * BATCHES} batches {warm}, after {batches} {last}"

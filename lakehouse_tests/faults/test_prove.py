@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from lakehouse.lake.soak.schedule import round_of
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
 # Two small rounds; in the second the broker is killed and two workers race.
@@ -31,7 +32,7 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "SPARK_REMOTE": "sc://127.0.0.1:1",
             "LAKEHOUSE_SPARK_MEMORY": "1200m",
-            "LAKEHOUSE_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",
+            "LAKEHOUSE_JAVA_OPTIONS": SHORT_LIVED_JAVA,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,6 +10,7 @@ import pytest
 from lakehouse.contracts.load import load_streams
 from lakehouse.contracts.pipelines import load_pipelines
 from lakehouse.engine.embedded import ports
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
@@ -28,7 +29,7 @@ def lakehouse(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
             "PGPORT": str(ports.any_free(set())),
             "LAKEHOUSE_SPARK_MEMORY": "1500m",
             # As for all tests: too short for the second compiler.
-            "LAKEHOUSE_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",
+            "LAKEHOUSE_JAVA_OPTIONS": SHORT_LIVED_JAVA,
         },
         capture_output=True,
         text=True,

@@ -17,6 +17,7 @@ from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect, expect_rows
 from lakehouse.errors import AccessDeniedError
 from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -86,7 +87,7 @@ def clusters_server(tmp_path: Path) -> Iterator[tuple[Settings, int]]:
         LAKEHOUSE_HOME=tmp_path / "cluster",
         LAKEHOUSE_SPARK_PORT=ports.any_free(set()),
         LAKEHOUSE_SPARK_PROFILE="cluster",
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
     )
     try:
         (entry,) = embedded.start(own, services=["spark"], owner_pid=os.getpid())

@@ -12,6 +12,7 @@ from lakehouse.engine.profiles import STREAMING_CONF
 from lakehouse.engine.spark import connect
 from lakehouse.ops.spark_metrics import sample_spark
 from lakehouse.settings import load_settings
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 
 @pytest.mark.slow
@@ -23,7 +24,7 @@ def test_jobs_of_the_server_are_written_down(tmp_path: Path) -> None:
         LAKEHOUSE_KAFKA_PORT=kafka_port,
         LAKEHOUSE_SPARK_PORT=ports.any_free({kafka_port, ui_port}),
         LAKEHOUSE_SPARK_MEMORY="1g",
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
         LAKEHOUSE_SPARK_EVENT_LOG="true",
         LAKEHOUSE_SPARK_UI=ui_port,
     )

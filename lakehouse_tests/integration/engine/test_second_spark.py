@@ -1,18 +1,16 @@
 """Any Spark Connect server will do: one that wants a token takes the stream over by its address, and gives it back."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lakehouse.engine.embedded import ports
-from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import TOKEN_VARIABLE, connect
 from lakehouse.errors import AccessDeniedError
 from lakehouse.lake.drain import drain
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import Topic, assert_whole, some_records
+from lakehouse_tests.stacks import own_spark
 from lakehouse_tests.streams import sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.slow]
@@ -23,18 +21,9 @@ TOKEN = "canary4c1dTq77"
 def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """A second server in a folder of its own; the variable is gone once it runs."""
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    own = load_settings(
-        LAKEHOUSE_HOME=tmp_path / "second",
-        LAKEHOUSE_SPARK_PORT=ports.any_free(set()),
-        LAKEHOUSE_SPARK_MEMORY="800m",
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
-    )
-    try:
-        (entry,) = embedded.start(own, services=["spark"], owner_pid=os.getpid())
+    with own_spark(tmp_path / "second") as second:
         monkeypatch.delenv(TOKEN_VARIABLE)
-        yield own.model_copy(update={"spark_remote": entry.url})
-    finally:
-        embedded.stop(own)
+        yield second
 
 
 def test_a_stream_moves_to_another_server_and_back(

@@ -18,6 +18,7 @@ from lakehouse.engine.embedded.state import StackFiles
 from lakehouse.engine.profiles import session_conf
 from lakehouse.errors import SparkUnreachableError
 from lakehouse.settings import Settings, load_settings
+from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
@@ -32,7 +33,7 @@ def own(tmp_path_factory) -> Iterator[Settings]:
         LAKEHOUSE_SPARK_PORT=ports.any_free(set()),
         LAKEHOUSE_SPARK_MEMORY="700m",
         LAKEHOUSE_KAFKA_MEMORY="256m",
-        LAKEHOUSE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
     )
     try:
         stack.start(settings, owner_pid=os.getpid())
