@@ -1,4 +1,4 @@
-"""What every test may use: one real broker and one real Spark per test run, isolated lakes, the shared data.
+"""What every test may use: one real broker and one real Spark per session, isolated lakes, the shared data.
 
 Not here: fixtures of one part of the project; they live beside its tests.
 Set LAKEHOUSE_TEST_HOME to a folder to keep the stack running between test sessions.
@@ -38,33 +38,26 @@ def shared_data(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running embedded broker and Spark, with a home, ports and memory of their own. All workers share them.
+    """A running embedded broker and Spark, with a home, ports and memory of their own.
 
-    One Spark loads, compiles and warms up but once. No test may kill or stop them, they are not its own; each has its
-    topics and its lake. They stop by themselves when the test run ends, also when it is killed.
+    The stack belongs to this process: it stops by itself when the test run is killed. Tests may not kill any of it.
     """
     from lakehouse.engine.embedded import ports
     from lakehouse.engine.embedded import stack as embedded
 
-    if kept := os.environ.get("LAKEHOUSE_TEST_HOME"):
-        home, owner = Path(kept), 0
-    elif "PYTEST_XDIST_WORKER" in os.environ:
-        # What the workers have in common: who started them, and the folder that their folders are in.
-        home, owner = tmp_path_factory.getbasetemp().parent / "stack", os.getppid()
-        home.mkdir(exist_ok=True)
-    else:
-        home, owner = tmp_path_factory.mktemp("stack"), os.getpid()
+    kept = os.environ.get("LAKEHOUSE_TEST_HOME")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("stack")
     kafka_port = ports.any_free(set())
     settings = load_settings(
         LAKEHOUSE_HOME=home,
         LAKEHOUSE_KAFKA_PORT=kafka_port,
         LAKEHOUSE_SPARK_PORT=ports.any_free({kafka_port}),
-        LAKEHOUSE_SPARK_MEMORY="2g",
-        LAKEHOUSE_KAFKA_MEMORY="512m",
+        LAKEHOUSE_SPARK_MEMORY="1500m",
+        LAKEHOUSE_KAFKA_MEMORY="384m",
         LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
     )
     try:
-        found = embedded.start(settings, owner_pid=owner)
+        found = embedded.start(settings, owner_pid=0 if kept else os.getpid())
         addresses = {entry.name: entry.url for entry in found}
         yield load_settings(
             LAKEHOUSE_HOME=home,
@@ -72,7 +65,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             SPARK_REMOTE=addresses["spark"],
         )
     finally:
-        if owner == os.getpid():
+        if not kept:
             embedded.stop(settings)
 
 
