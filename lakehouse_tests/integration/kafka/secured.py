@@ -103,7 +103,10 @@ def secured_broker(folder: Path) -> Iterator[SecuredBroker]:
         )
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
 
 
 def _secure(config: Path, plain: int, sasl: int, tls: int, controller: int, keystore: Path, authority: Path) -> None:
