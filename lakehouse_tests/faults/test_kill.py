@@ -140,7 +140,7 @@ def test_a_worker_that_is_asked_to_end_does_so_in_time(
 ) -> None:
     """In mid-batch: SIGTERM ends the process, SIGINT is what Dagster makes of a cancelled run inside the op."""
     contract = sales_on(settings, topic_name("asked"))
-    sent = send(settings, contract.topic.name, some_records(0, 400))
+    sent = send(settings, contract.topic.name, some_records(0, 4_000))
     worker = start_worker(contract, tmp_path)
     bronze = LakePaths.of(settings).bronze(contract.name)
     wait_for(lambda: data_files(bronze) or worker.poll() is not None, 120)
