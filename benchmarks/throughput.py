@@ -59,7 +59,7 @@ def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, fl
     rows = RecordReader(contract, bench.settings, bench.spark).read(plan)
     target = f"{bench.paths.root}/limit.parquet"
     consumed, written = [], []
-    for _ in range(2 * bench.sizes.passes):
+    for _ in range(bench.sizes.passes_for_rates):
         began = time.monotonic()
         rows.write.format("noop").mode("overwrite").save()
         consumed.append(time.monotonic() - began)
@@ -72,8 +72,8 @@ def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, fl
 def _bronze(bench: Workbench, consume: float, parquet: float) -> tuple[StreamContract, list[Figure]]:
     """Catch up the backlog into a new bronze table, several times; the last table is handed on."""
     seconds = []
-    for number in range(2 * bench.sizes.passes):
-        bench.say(f"bronze, pass {number + 1} of {2 * bench.sizes.passes}")
+    for number in range(bench.sizes.passes_for_rates):
+        bench.say(f"bronze, pass {number + 1} of {bench.sizes.passes_for_rates}")
         contract = bench.backlog(f"bronze{number}")
         began = time.monotonic()
         taken = bench.catch_up(contract)
@@ -111,7 +111,7 @@ def _parse_limit(bench: Workbench, contract: StreamContract) -> float:
     bronze = bench.spark.read.format("delta").load(bench.paths.bronze(contract.name))
     rows = typed(bronze, contract).select(*contract.field_names)
     seconds = []
-    for _ in range(2 * bench.sizes.passes):
+    for _ in range(bench.sizes.passes_for_rates):
         began = time.monotonic()
         rows.write.format("noop").mode("overwrite").save()
         seconds.append(time.monotonic() - began)
@@ -120,8 +120,8 @@ def _parse_limit(bench: Workbench, contract: StreamContract) -> float:
 
 def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Figure]:
     seconds = []
-    for number in range(2 * bench.sizes.passes):
-        bench.say(f"silver, pass {number + 1} of {2 * bench.sizes.passes}")
+    for number in range(bench.sizes.passes_for_rates):
+        bench.say(f"silver, pass {number + 1} of {bench.sizes.passes_for_rates}")
         bench.forget_silver(contract)
         writer = SilverWriter(contract, bench.settings, bench.spark)
         began = time.monotonic()

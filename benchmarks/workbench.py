@@ -46,7 +46,7 @@ class Sizes:
 
     Attributes:
         events: Events of the backlog.
-        passes: Times that a backlog is taken, the first being the cold one; twice as often for rows per second.
+        passes: Times that a backlog is taken, the first being the cold one.
         live_seconds: Measured seconds of the live drain, after `warm_seconds` that do not count.
         history: Bronze batches on one table.
     """
@@ -56,6 +56,11 @@ class Sizes:
     warm_seconds: int
     live_seconds: int
     history: int
+
+    @property
+    def passes_for_rates(self) -> int:
+        """Times that a backlog is taken to learn rows per second: half of them until Java's compilers are done."""
+        return 2 * self.passes
 
 
 FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=510)

@@ -15,7 +15,6 @@ import hypothesis
 import pytest
 
 from lakehouse.settings import PROJECT_ROOT, Settings, load_settings
-from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,6 +43,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """
     from lakehouse.engine.embedded import ports
     from lakehouse.engine.embedded import stack as embedded
+    from lakehouse_tests.stacks import SHORT_LIVED_JAVA
 
     kept = os.environ.get("LAKEHOUSE_TEST_HOME")
     home = Path(kept) if kept else tmp_path_factory.mktemp("stack")

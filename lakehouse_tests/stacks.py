@@ -14,13 +14,13 @@ SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1"
 
 
 @contextmanager
-def own_spark(home: Path) -> Iterator[Settings]:
-    """Settings of a Spark that runs until the block ends; nothing else runs in that home."""
+def own_spark(home: Path, **options: str) -> Iterator[Settings]:
+    """Settings of a Spark that runs until the block ends; nothing else runs in that home. `options`: more of them."""
     settings = load_settings(
         LAKEHOUSE_HOME=home,
         LAKEHOUSE_SPARK_PORT=ports.any_free(set()),
-        LAKEHOUSE_SPARK_MEMORY="800m",
         LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
+        **options,
     )
     try:
         (entry,) = embedded.start(settings, services=["spark"], owner_pid=os.getpid())

@@ -116,7 +116,7 @@ def test_500_batches_leave_nothing_behind() -> None:
         assert_whole(contract, small, DRAINS * BATCHES * ROWS)
     assert batches >= DRAINS * BATCHES
     # What is resident goes up and down by hundreds of MB with what the kernel takes away and Java asks for again.
-    warm = {name: max(asdict(entry)[name] for entry in found[:WARM]) for name in asdict(MOST_GROWTH)}
+    warm = {name: max(getattr(entry, name) for entry in found[:WARM]) for name in asdict(MOST_GROWTH)}
     last, allowed = asdict(found[-1]), asdict(MOST_GROWTH)
     grown = {name: last[name] - warm[name] for name in last if last[name] - warm[name] > allowed[name]}
     assert grown == {}, f"after {WARM * BATCHES} batches {warm}, after {batches} {last}"

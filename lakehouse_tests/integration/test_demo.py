@@ -28,7 +28,6 @@ def lakehouse(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
             "LAKEHOUSE_KAFKA_PORT": str(ports.any_free(set())),
             "PGPORT": str(ports.any_free(set())),
             "LAKEHOUSE_SPARK_MEMORY": "1500m",
-            # As for all tests: too short for the second compiler.
             "LAKEHOUSE_JAVA_OPTIONS": SHORT_LIVED_JAVA,
         },
         capture_output=True,

@@ -1,6 +1,5 @@
 """What Spark really runs with: the settings of a profile as a session shows them, and rows kept for a while."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,11 @@ from typer.testing import CliRunner
 
 from lakehouse.cli import config, status
 from lakehouse.engine.caching import cached
-from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect, expect_rows
 from lakehouse.errors import AccessDeniedError
-from lakehouse.settings import Settings, load_settings
-from lakehouse_tests.stacks import SHORT_LIVED_JAVA
+from lakehouse.settings import Settings
+from lakehouse_tests.stacks import own_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -83,17 +81,9 @@ def test_only_who_has_the_token_is_let_in_and_no_command_shows_it(stack: Setting
 @pytest.fixture
 def clusters_server(tmp_path: Path) -> Iterator[tuple[Settings, int]]:
     """A server of the profile `cluster`, and its process."""
-    own = load_settings(
-        LAKEHOUSE_HOME=tmp_path / "cluster",
-        LAKEHOUSE_SPARK_PORT=ports.any_free(set()),
-        LAKEHOUSE_SPARK_PROFILE="cluster",
-        LAKEHOUSE_JAVA_OPTIONS=SHORT_LIVED_JAVA,
-    )
-    try:
-        (entry,) = embedded.start(own, services=["spark"], owner_pid=os.getpid())
-        yield own.model_copy(update={"spark_remote": entry.url}), entry.pid
-    finally:
-        embedded.stop(own)
+    with own_spark(tmp_path / "cluster", LAKEHOUSE_SPARK_PROFILE="cluster") as own:
+        (entry,) = embedded.status(own)
+        yield own, entry.pid
 
 
 @pytest.mark.slow
