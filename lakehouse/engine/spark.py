@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from lakehouse.engine.profiles import Profile, session_conf
 from lakehouse.engine.spark_address import address, shown
-from lakehouse.engine.spark_client import put_right
+from lakehouse.engine.spark_client import put_right, set_all
 from lakehouse.engine.storage import storage_error
 from lakehouse.errors import AccessDeniedError, BatchConflictError, BrokerUnreachableError, SparkUnreachableError
 from lakehouse.settings import load_settings
@@ -98,8 +98,7 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         session.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=2000)])
         _profile[session] = load_settings().spark_profile
         try:
-            for key, value in session_conf(_profile[session]).items():
-                session.conf.set(key, value)
+            set_all(session, session_conf(_profile[session]))
         except BaseException:
             # pyspark would go on asking it about other sessions' frames. The server that failed is not told.
             session.release_session_on_close = False
@@ -120,8 +119,7 @@ def expect_rows(session: "SparkSession", rows: int, *, once: bool = False) -> No
     wanted = _FOR_FEW_ROWS if rows < many else _FOR_MANY_ROWS[_profile.get(session, "local")]
     if _told.get(session) is wanted:
         return
-    for key, value in wanted.items():
-        session.conf.set(key, value)
+    set_all(session, wanted)
     _told[session] = wanted
 
 

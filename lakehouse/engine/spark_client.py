@@ -1,18 +1,18 @@
 """What has to be put right in pyspark's Connect client.
 
-Here: its helper threads, its log, its memory, tokens on this machine, rows as an Arrow table. Not here: sessions
-(`engine.spark`).
+Here: its helper threads, its log, its memory, tokens on this machine, settings, rows as an Arrow table. Not here:
+sessions (`engine.spark`).
 """
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 _LOGGER = "pyspark.sql.connect.logging"
 _ITS_LEVEL = "SPARK_CONNECT_LOG_LEVEL"
@@ -39,6 +39,11 @@ def put_right() -> None:
     # listens on the other one would be told our token.
     if not hasattr(DefaultChannelBuilder.toChannel, "__wrapped__"):
         DefaultChannelBuilder.toChannel = _trusting_loopback(DefaultChannelBuilder.toChannel)
+
+
+def set_all(session: "SparkSession", settings: Mapping[str, str]) -> None:
+    """Tell the session all settings in one message; `conf.set` sends one for each, twenty for a new session."""
+    session.conf._set_all(dict(settings), silent=False)
 
 
 def fetched(rows: "DataFrame") -> "pa.Table":

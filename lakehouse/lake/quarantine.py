@@ -14,9 +14,10 @@ from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import commit_at, current_version, last_commit_of
 from lakehouse.lake.log.append import append
 from lakehouse.lake.log.staging import staging_folder
-from lakehouse.lake.merge.staged import REJECTED, Staged
+from lakehouse.lake.merge.staged import BROKEN, REJECTED, Staged
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
+from lakehouse.transforms.rejects import quarantine_row_of_staged
 
 # Of these the log has statistics: they find a record without reading payloads.
 _STATS = ("partition", "offset", "batch")
@@ -67,8 +68,9 @@ def _append(staged: Staged, table: Path, version: int, covered: int, metadata: d
     with staging_folder(str(table)) as folder:
         folder.mkdir()
         with lasting_delta_connection() as connection:
+            columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
             connection.execute(
-                f"copy (select unnest(_reject) from {_rejects(staged)} where _reject.batch > {covered}) "  # noqa: S608 - our own files, quoted
+                f"copy (select {columns} from {_rejects(staged)} where _batch > {covered}) "  # noqa: S608 - our own files, quoted
                 f"to {literal(str(folder))} (format parquet, compression zstd, partition_by (arrival_date), "
                 "overwrite_or_ignore true)"
             )
@@ -80,7 +82,7 @@ def _letters(staged: Staged) -> Iterator[Rejected]:
     """What the topic is told of the staged rejects."""
     with lasting_delta_connection() as connection:
         answer = connection.execute(
-            "select _reject.topic_id, _reject.partition, _reject.offset, _reject.key, _reject.record "  # noqa: S608 - our own files, quoted
+            "select _topic_id, _partition, _offset, _reject.key, _reject.record "  # noqa: S608 - our own files, quoted
             f"from {_rejects(staged)}"
         )
         while rows := answer.fetchmany(_AT_ONCE):

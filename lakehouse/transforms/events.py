@@ -45,11 +45,12 @@ PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_i
 VERDICTS = ("_broken", "_failed", "_warned")
 # What is carried from bronze through parsing besides the provenance.
 _EMPTY = "''"
-_RAW = ("key", "value", "_broker_time", "arrival_date", "_retry_count")
-# How often a record was sent again, as its header says; whatever is no number counts as never.
+_RAW = ("key", "_broker_time", "arrival_date", "_retry_count")
+# How often a record was sent again, as its last such header says; whatever is no number counts as never. Without a
+# lambda, for which Spark compiles no code.
 _RETRY_COUNT = (
-    "greatest(0, coalesce(try_cast(cast("
-    "try_element_at(filter(headers, h -> h.key = 'retry_count'), -1).value AS string) AS int), 0))"
+    "greatest(0, coalesce(try_cast(cast(try_element_at(reverse(headers.value), "
+    "int(nullif(array_position(reverse(headers.key), 'retry_count'), 0))) AS string) AS int), 0))"
 )
 
 
@@ -126,13 +127,16 @@ def _change_columns(contract: StreamContract) -> list[str]:
 def _read(
     bronze: "DataFrame", generations: tuple[str, ...], contract: StreamContract, writers: Mapping[int, str]
 ) -> "DataFrame":
-    """Provenance, the value as text, of which `_unread` says why there is none, and the record's key as text."""
+    """Provenance, the value as text, of which `_unread` says why there is none, and the record's key as text.
+
+    The raw value comes along where the text is another one: each step copies what it passes on.
+    """
     is_avro = contract.topic.format == "avro"
     generation = " ".join(f"WHEN {quote(topic_id)} THEN {number}" for number, topic_id in enumerate(generations))
     numbered = f"CASE topic_id {generation} END" if generations else "NULL"
     return bronze.selectExpr(
         "key",
-        "value",
+        *([] if _text_is_value(contract) else ["value"]),
         f"{text_of(writers, keep_nulls=contract.is_cdc) if is_avro else 'cast(value AS string)'} AS _text",
         f"{_key_of_change(writers) if is_avro and contract.is_cdc else 'cast(key AS string)'} AS _record_key",
         "timestamp AS _broker_time",
@@ -167,18 +171,22 @@ def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = 
     return fields
 
 
+def _text_is_value(contract: StreamContract) -> bool:
+    """Whether `_text` stays the record's value, byte for byte."""
+    return contract.topic.format != "avro" and not contract.is_cdc
+
+
 def _event_fields(
-    parsed: "DataFrame",
-    own: list[FieldSpec],
-    contract: StreamContract,  # noqa: ARG001 - as _change_fields
-    ignored: Iterable[str],
+    parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
 ) -> "DataFrame":
+    value = "cast(_text AS binary)" if _text_is_value(contract) else "value"
     unreadable = (
-        f"CASE WHEN value IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
+        f"CASE WHEN {value} IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
         f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
         f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
     )
     return parsed.selectExpr(
+        f"{value} AS value",
         *_RAW,
         *PROVENANCE,
         f"{unreadable} AS _unreadable",
@@ -195,6 +203,7 @@ def _change_fields(
     keys = [field for field in own if field.name in contract.key]
     with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {from_json('_key_text', keys)} END AS _key_event")
     return with_key.selectExpr(
+        "value",
         *_RAW,
         *PROVENANCE,
         "_op",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # The record breaks the contract, or it cannot even be read. What may pass by itself (broker or Spark away) is never a
 # reject: the step is tried again as a whole.
 _ERROR_TYPES = ("ValidationError", "DeserializationError")
+# What a staged reject carries of the quarantine table; the rest is in its provenance and its verdict.
+_STAGED = ("timestamp", "key", "value", "arrival_date", "record")
 # Bytes of key and original record in a dead letter: the rest fits below Kafka's default of 1 MiB for a message.
 _LARGEST_ORIGINAL = 900_000
 
@@ -38,16 +40,29 @@ def quarantine_row(contract: StreamContract) -> list[str]:
     return [f"{value} AS {name}" for name, value in _columns(contract).items()]
 
 
-def quarantine_struct(contract: StreamContract) -> str:
-    """SQL for the same as one value, null where the row is no reject.
+def staged_struct(contract: StreamContract) -> str:
+    """SQL for what a staged reject has of the quarantine table besides its provenance; null where the row is no reject.
 
-    Its parts may be null, too: Arrow refuses a null of a struct whose parts may not.
+    What the rest can be told from (`quarantine_row_of_staged`) is in few columns: each is written for every valid row,
+    too. Its parts may be null: Arrow refuses a null of a struct whose parts may not.
     """
-    parts = (f"CASE WHEN _broken != '' THEN {value} END AS {name}" for name, value in _columns(contract).items())
+    columns = _columns(contract)
+    parts = (f"CASE WHEN _broken != '' THEN {columns[name]} END AS {name}" for name in _STAGED)
     return f"CASE WHEN _broken != '' THEN struct({', '.join(parts)}) END"
 
 
-def _columns(contract: StreamContract) -> dict[str, str]:
+def quarantine_row_of_staged(contract: StreamContract, broken: str) -> list[str]:
+    """DuckDB's SQL for the columns of the quarantine table, of a staged reject.
+
+    Args:
+        contract: The stream.
+        broken: SQL for the names of the broken conditions.
+    """
+    told = {name: f"_reject.{name}" for name in _STAGED}
+    return [f"{told.get(name, value)} AS {name}" for name, value in _columns(contract, broken).items()]
+
+
+def _columns(contract: StreamContract, broken: str = "_broken") -> dict[str, str]:
     return {
         "topic_id": "_topic_id",
         "partition": "_partition",
@@ -55,9 +70,9 @@ def _columns(contract: StreamContract) -> dict[str, str]:
         "timestamp": "timestamp",
         "key": "key",
         "value": "value",
-        "reasons": "split(_broken, ',')",
-        "error_type": _error_type(),
-        "error_message": _message(),
+        "reasons": f"split({broken}, ',')",
+        "error_type": _error_type(broken),
+        "error_message": _message(broken),
         "record": _record(contract),
         "batch": "_batch",
         "_ingested_at": "_ingested_at",
@@ -65,22 +80,22 @@ def _columns(contract: StreamContract) -> dict[str, str]:
     }
 
 
-def _error_type() -> str:
+def _error_type(broken: str = "_broken") -> str:
     validation, deserialization = _ERROR_TYPES
     unreadable = ", ".join(quote(reason) for reason in UNREADABLE)
-    return f"CASE WHEN _broken IN ({unreadable}) THEN '{deserialization}' ELSE '{validation}' END"
+    return f"CASE WHEN {broken} IN ({unreadable}) THEN '{deserialization}' ELSE '{validation}' END"
 
 
-def _message() -> str:
+def _message(broken: str = "_broken") -> str:
     return (
-        f"CASE _broken WHEN {quote(MALFORMED)} THEN 'The value is no JSON object.' "
+        f"CASE {broken} WHEN {quote(MALFORMED)} THEN 'The value is no JSON object.' "
         f"WHEN {quote(NOT_UTF8)} THEN 'The value is no UTF-8 text.' "
         f"WHEN {quote(NO_VALUE)} THEN 'The record has no value.' "
         f"WHEN {quote(NOT_AVRO)} THEN 'The value does not begin with a zero byte and the id of a schema.' "
         f"WHEN {quote(UNKNOWN_SCHEMA)} THEN 'Neither the lake nor the registry knows the schema that the value names.' "
         f"WHEN {quote(MALFORMED_AVRO)} THEN 'The value is no record of the schema that it names.' "
         f"WHEN {quote(DISCARDED)} THEN 'Kept out by decision.' "
-        "ELSE concat('Broken: ', replace(_broken, ',', ', '), '.') END"
+        f"ELSE concat('Broken: ', replace({broken}, ',', ', '), '.') END"
     )
 
 

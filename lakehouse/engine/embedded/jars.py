@@ -44,6 +44,7 @@ FLAT: dict[str, list[str]] = {
         "org.apache.kafka:kafka-clients:3.9.2",
         "org.apache.commons:commons-pool2:2.13.1",
         "org.apache.spark:spark-avro_2.13:4.0.2",
+        "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",
     ],
 }
 

@@ -164,7 +164,8 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         # Plans are logged and shown; the options of a Kafka source carry passwords and keys.
         "spark.sql.redaction.options.regex": "(?i)secret|password|token|access[.]?key|jaas|keystore",
         "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
-        "spark.hadoop.fs.file.impl.disable.cache": "false",
+        # Hadoop's own starts a `chmod` process for each file and folder that it makes: a hundred for a step of silver.
+        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
         # Looks and renames within one lock, and without the sixteen `readlink` processes that Delta's default starts
         # for each commit on a local disk.
         "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",

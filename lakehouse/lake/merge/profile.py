@@ -26,15 +26,14 @@ def profile_of(staged: Staged) -> Profile:
     dates: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     for group in staged.verdicts():
-        rows = group["count"]
-        totals["read"] += rows
-        _add(failed, group["failed"], rows)
-        if group["fate"] == REJECTED:
-            totals["rejected"] += rows
-            _add(rejected, group["broken"], rows)
+        totals["read"] += group.rows
+        _add(failed, group.failed, group.rows)
+        if group.fate == REJECTED:
+            totals["rejected"] += group.rows
+            _add(rejected, group.broken, group.rows)
         else:
-            dates[group["day"]] += rows
-            _add(warned, group["warned"], rows)
+            dates[group.day] += group.rows
+            _add(warned, group.warned, group.rows)
     valid = totals["read"] - totals["rejected"]
     return Profile(
         totals["read"],

@@ -10,20 +10,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.log.staging import partition_of, stage_rows, staging_folder
 from lakehouse.lake.schema.tables import silver_types
 from lakehouse.transforms.events import VERDICTS
-from lakehouse.transforms.rejects import quarantine_struct
+from lakehouse.transforms.rejects import staged_struct
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FATE = "_fate"
 VALID, REJECTED, IGNORED = "valid", "rejected", "ignored"
+# The verdicts of a row are one column, and null where there is nothing to say.
+_BETWEEN = ";"
+_NOTHING = _BETWEEN * (len(VERDICTS) - 1)
+# DuckDB's SQL for the first of them, the names of the conditions for which a reject is one.
+BROKEN = f"split_part(_verdict, '{_BETWEEN}', 1)"
+
+
+class Verdict(NamedTuple):
+    """So many rows of one fate and event date (ISO) that broke the same conditions, told by names with commas.
+
+    A reject may have no event date.
+    """
+
+    fate: str
+    broken: str
+    failed: str
+    warned: str
+    day: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -54,22 +73,20 @@ class Staged:
         rows = spark.read.schema(columns).option("basePath", str(root)).parquet(str(root))
         return rows.select(*(f"`{name}`" for name in types))
 
-    def verdicts(self) -> list[dict[str, Any]]:
+    def verdicts(self) -> list[Verdict]:
         """How many rows there are of each fate, with each set of broken conditions, on each event date."""
         files = [str(file) for fate in (VALID, REJECTED, IGNORED) for file in self.files(fate)]
         if not files:
             return []
         day = "_day" if self.contract.is_cdc else "event_date"
         query = f"""
-            select {FATE} as fate, coalesce(array_to_string(_reject.reasons, ','), '') as broken,
-                coalesce(_failed, '') as failed, coalesce(_warned, '') as warned, {day} as day, count(*) as count
+            select {FATE}, coalesce(_verdict, '{_NOTHING}'), coalesce({day}, ''), count(*)
             from read_parquet([{", ".join(map(literal, files))}], hive_partitioning = true, hive_types_autocast = false)
             group by all
         """  # noqa: S608 - our own files, quoted
         with lasting_delta_connection() as connection:
-            answer = connection.execute(query)
-            names = [column[0] for column in answer.description or []]
-            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            found = connection.execute(query).fetchall()
+        return [Verdict(fate, *_three(verdict), day, rows) for fate, verdict, day, rows in found]
 
 
 @contextmanager
@@ -102,8 +119,13 @@ def stage(judged: "DataFrame", staged: Staged, *, few: bool, fetch: bool = False
     )
 
 
+def _three(verdict: str) -> tuple[str, str, str]:
+    broken, failed, warned = verdict.split(_BETWEEN)
+    return broken, failed, warned
+
+
 def _rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
-    """The rows with all that becomes of them: silver's columns, the quarantine table's, verdicts, fate.
+    """The rows with all that becomes of them: silver's columns, what quarantine wants besides, the verdict, fate.
 
     A valid row has the table's types, so that its readers find what the log says. What a reject has in a partition
     column may name no folder.
@@ -116,11 +138,12 @@ def _rows(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
         else f"`{name}`"
         for name, kind in types.items()
     }
+    is_said = " OR ".join(f"{name} != ''" for name in VERDICTS)
     return judged.selectExpr(
         *(f"cast({values[name]} AS {kind}) AS `{name}`" for name, kind in types.items()),
         *(["cast(event_date AS string) AS _day"] if contract.is_cdc else []),
-        f"{quarantine_struct(contract)} AS _reject",
-        *(f"nullif({verdict}, '') AS {verdict}" for verdict in VERDICTS if verdict != "_broken"),
+        f"{staged_struct(contract)} AS _reject",
+        f"CASE WHEN {is_said} THEN concat_ws('{_BETWEEN}', {', '.join(VERDICTS)}) END AS _verdict",
         f"CASE WHEN _broken != '' THEN '{REJECTED}' {passes}ELSE '{VALID}' END AS {FATE}",
     )
 

@@ -56,7 +56,8 @@ def test_a_query_that_costs_little_gets_no_advice(gold: Path, query: str) -> Non
 
 def test_the_slowest_step_is_named_with_its_share(gold: Path) -> None:
     plan = follow(gold, "select * from facts where event_date > date '2026-01-02' order by amount, id")
-    slowest = max(plan.walk(), key=lambda step: step.seconds)
+    # A scan is judged by what it reads, whatever time it took on this machine.
+    slowest = max((step for step in plan.walk() if "Table" not in step.about), key=lambda step: step.seconds)
     assert slowest.given >= MANY_ROWS
     share = slowest.seconds / sum(step.seconds for step in plan.walk())
     assert any(f"{share:.0%} of the time" in advice.what for advice in judge(plan)) == (share >= 0.5)
