@@ -16,7 +16,7 @@ COMMON_CONF: dict[str, str] = {
     # Spark would rewrite from_json(…).field into one parse per field: half the speed (DESIGN: parse once).
     "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
     # What is known of a column is followed through every expression made of it: seconds of planning wherever judged
-    # rows are joined, and nothing that our queries do not say themselves.
+    # rows are joined. Our own queries say of both sides of a join what is to be read.
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.maxConcurrentOutputFileWriters": "64",
@@ -32,6 +32,9 @@ COMMON_CONF: dict[str, str] = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 """Settings of every session, whatever the profile."""
+
+USERS_SQL_CONF = {"spark.sql.constraintPropagation.enabled": "true"}
+"""What a session adds that runs the SQL of pipelines: a condition on one side of a join then holds for the other."""
 
 LOCAL_CONF = {
     "spark.sql.adaptive.enabled": "true",

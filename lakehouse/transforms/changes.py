@@ -11,6 +11,7 @@ from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import MALFORMED, NO_ROW_IMAGE, NOT_UTF8, TRUNCATED, UNKNOWN_OP, quote
 from lakehouse.transforms.encodings import epoch
+from lakehouse.transforms.headers import last_header
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -136,8 +137,7 @@ def _first(*texts: str) -> str:
 
 def _header(name: str) -> str:
     """SQL for the last header of that name, without the quotes that some converters write."""
-    found = f"try_element_at(filter(headers, h -> h.key = {quote(name)}), -1).value"
-    return f"trim(BOTH '\"' FROM cast({found} AS string))"
+    return f"trim(BOTH '\"' FROM {last_header(name)})"
 
 
 def _refused(contract: StreamContract) -> str:

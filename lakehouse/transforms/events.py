@@ -37,21 +37,18 @@ from lakehouse.transforms.fields import (
     rescued,
     spark_type,
 )
+from lakehouse.transforms.headers import last_header
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PROVENANCE = ("_topic_id", "_generation", "_partition", "_offset", "_batch", "_ingested_at")
 VERDICTS = ("_broken", "_failed", "_warned")
-# What is carried from bronze through parsing besides the provenance.
 _EMPTY = "''"
+# What is carried from bronze through parsing besides the provenance and the value.
 _RAW = ("key", "_broker_time", "arrival_date", "_retry_count")
-# How often a record was sent again, as its last such header says; whatever is no number counts as never. Without a
-# lambda, for which Spark compiles no code.
-_RETRY_COUNT = (
-    "greatest(0, coalesce(try_cast(cast(try_element_at(reverse(headers.value), "
-    "int(nullif(array_position(reverse(headers.key), 'retry_count'), 0))) AS string) AS int), 0))"
-)
+# How often a record was sent again, as its header says; whatever is no number counts as never.
+_RETRY_COUNT = f"greatest(0, coalesce(try_cast({last_header('retry_count')} AS int), 0))"
 
 
 def judge(
@@ -179,14 +176,14 @@ def _text_is_value(contract: StreamContract) -> bool:
 def _event_fields(
     parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
 ) -> "DataFrame":
-    value = "cast(_text AS binary)" if _text_is_value(contract) else "value"
+    is_text = _text_is_value(contract)
     unreadable = (
-        f"CASE WHEN {value} IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
+        f"CASE WHEN {'_text' if is_text else 'value'} IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
         f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
         f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
     )
     return parsed.selectExpr(
-        f"{value} AS value",
+        "cast(_text AS binary) AS value" if is_text else "value",
         *_RAW,
         *PROVENANCE,
         f"{unreadable} AS _unreadable",

@@ -1,6 +1,7 @@
 """Rejected records as the quarantine table and the dead-letter topic tell of them.
 
-Here: a pure DataFrame → DataFrame step. Not here: judging (`transforms.events`), writing (`lake.quarantine`).
+Here: a pure DataFrame → DataFrame step, and the same of staged rows as DuckDB's SQL. Not here: judging
+(`transforms.events`), writing (`lake.quarantine`).
 """
 
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ def quarantine_row_of_staged(contract: StreamContract, broken: str) -> list[str]
 
 
 def _columns(contract: StreamContract, broken: str = "_broken") -> dict[str, str]:
+    """SQL by column; of all but `record` it is Spark's and DuckDB's alike."""
     return {
         "topic_id": "_topic_id",
         "partition": "_partition",

@@ -9,12 +9,14 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.profile import profile_of
-from lakehouse.lake.merge.staged import REJECTED, VALID, Staged, stage, staging
+from lakehouse.lake.merge.staged import BROKEN, REJECTED, VALID, Staged, stage, staging
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge
+from lakehouse.transforms.rejects import as_quarantine, quarantine_row_of_staged
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
@@ -22,7 +24,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 VALUES = [
     encode(sale(1, at=NOW)),
     encode(sale(2, at=NOW) | {"payment_method": "Barter", "loyalty": {"tier": 2}}),
-    encode(sale(3, at=NOW) | {"category": "Weapons", "quantity": "three"}),
+    encode(sale(3, at=NOW) | {"category": "Weapons", "quantity": "three", "payment_method": "Barter"}),
     b"\xff\xfe",
     None,
 ]
@@ -55,7 +57,24 @@ def test_rows_types_and_verdicts_are_the_same(spark: "SparkSession", tmp_path: P
             rows = {fate: everything(staged, fate) for fate in (VALID, REJECTED)}
             valid = staged.valid(spark).orderBy("_offset").collect()
             partitions = sorted(str(staged.partition_of(file)) for file in staged.files(VALID))
-            found.append((rows, valid, partitions, profile_of(staged)))
+            found.append((rows, valid, partitions, profile_of(staged), quarantined(staged)))
     by_spark, fetched = found
     assert fetched == by_spark
-    assert (fetched[3].valid, fetched[3].rejected) == (2, 3)
+    profile, rejects = fetched[3:]
+    assert (profile.valid, profile.rejected) == (2, 3)
+    of_three = dict.fromkeys(("quantity_type", "quantity_positive", "total_is_gross", "known_category"), 1)
+    assert profile.rejected_by_rule == {**of_three, "not_utf8": 1, "no_value": 1}
+    assert profile.warned_by_rule == {"known_payment_method": 1}, "of rows that are kept"
+    assert profile.failed_by_rule == {}
+    wanted = as_quarantine(judged.where("_broken != ''"), contract).orderBy("offset").toArrow()
+    assert rejects.equals(wanted.cast(rejects.schema))
+
+
+def quarantined(staged: Staged) -> "pa.Table":
+    """The rows that a commit puts into the quarantine table."""
+    columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
+    files = ", ".join(literal(str(file)) for file in staged.files(REJECTED))
+    with lasting_delta_connection() as connection:
+        return connection.execute(
+            f"select {columns} from read_parquet([{files}], hive_partitioning = false) order by _offset"
+        ).to_arrow_table()

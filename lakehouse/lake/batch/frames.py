@@ -114,6 +114,8 @@ class Frames:
             raise SourceMissingError(
                 f"{path} is not there: step {step.name} of {self._pipeline} has no file for {self.window.key}."
             )
+        # The embedded Spark lists what lies in a folder, not what lies behind a link to one.
+        path = path.resolve() if path.exists() else path.parent.resolve() / path.name
         if step.format == "json":
             schema = ", ".join(f"`{name}` string" for name in step.columns)
             return self._spark.read.schema(schema).json(str(path))

@@ -25,7 +25,9 @@ from lakehouse.contracts.pipeline import (
     inputs_of,
 )
 from lakehouse.contracts.window import Window, window_of
+from lakehouse.engine.profiles import USERS_SQL_CONF
 from lakehouse.engine.spark import connect, expect_rows, materialised, spark_errors
+from lakehouse.engine.spark_client import set_all
 from lakehouse.errors import CheckFailedError
 from lakehouse.lake.batch.frames import Frames
 from lakehouse.lake.batch.report import TYPED, CheckCount, StepReport
@@ -110,6 +112,8 @@ def _at_work(pipeline: PipelineContract, key: str, settings: Settings) -> "Itera
     require_lake(settings)
     spark = connect(settings.spark_remote)
     try:
+        with spark_errors():
+            set_all(spark, USERS_SQL_CONF)
         yield spark, window
     finally:
         spark.stop()

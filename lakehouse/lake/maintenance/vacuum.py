@@ -73,6 +73,8 @@ def vacuum(
         UsageError: the retention is too short.
     """
     require_retention(hours)
+    # Spark is to list the folder that the table is in, not a link to it.
+    path = os.path.realpath(path)
     held_back = _held_back(path, pinned, hours)
     if held_back:
         return Removed(held_back=held_back)

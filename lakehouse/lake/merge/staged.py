@@ -2,8 +2,7 @@
 
 Here: writing them, what they hold. Not here: which of them win (`rivals`), the commit (`adopt`).
 
-A file of valid rows has columns more than the table, all of them null or a constant; readers take what the table's
-schema names.
+A file of valid rows has columns more than the table, nearly always null; readers take what the table's schema names.
 """
 
 from collections.abc import Iterator

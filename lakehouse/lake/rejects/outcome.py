@@ -37,9 +37,11 @@ class Choice:
         parts = []
         if self.reason is not None:
             parts.append(f"array_contains(reasons, {quote(self.reason)})")
-        if self.names:
-            parts.append("(" + " OR ".join(_is(name) for name in self.names) + ")")
-        return " AND ".join(parts) or "true"
+        return " AND ".join([*parts, self.of_records()])
+
+    def of_records(self) -> str:
+        """SQL over quarantine and bronze alike: which records, by name."""
+        return "(" + " OR ".join(_is(name) for name in self.names) + ")" if self.names else "true"
 
 
 @dataclass(frozen=True)

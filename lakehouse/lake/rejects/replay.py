@@ -144,7 +144,7 @@ class _Replay:
         bronze = (
             self._spark.read.format("delta")
             .load(self._paths.bronze(stream))
-            .where(f"arrival_date IN ({date_list(sorted(days))})")
+            .where(f"arrival_date IN ({date_list(sorted(days))}) AND {choice.of_records()}")
             .join(chosen.select(*_IDENTITY), list(_IDENTITY), "left_semi")
         )
         judged = slim(judge_as_decided(bronze, self._contract, newest[0].generations, self._paths), self._contract)

@@ -61,13 +61,27 @@ CASES: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-def rows(spark: "SparkSession", contract: StreamContract, values: list[bytes | None]) -> list[Any]:
+def rows(
+    spark: "SparkSession", contract: StreamContract, values: list[bytes | None], headers: list[Any] | None = None
+) -> list[Any]:
     raw = [
-        ("topic", 0, offset, NOW, 1, None, value, None, 0, NOW, "kafka://t", date(2026, 11, 20))
-        for offset, value in enumerate(values)
+        ("topic", 0, offset, NOW, 1, None, value, of_record, 0, NOW, "kafka://t", date(2026, 11, 20))
+        for offset, (value, of_record) in enumerate(zip(values, headers or [None] * len(values), strict=True))
     ]
     bronze = spark.createDataFrame(raw, BRONZE_COLUMNS)
     return judge(bronze, contract, ("topic",)).orderBy("_offset").collect()
+
+
+def test_a_record_was_sent_again_as_often_as_its_last_header_says(spark: "SparkSession") -> None:
+    said = {
+        0: None,
+        1: [("retry_count", b"1"), ("other", b"7")],
+        3: [("retry_count", b"2"), ("retry_count", b"3")],
+    }
+    never = [[], [("other", b"7")], [("retry_count", b"x")], [("retry_count", b"-3")]]
+    never.append([("retry_count", b"4"), ("retry_count", None)])
+    judged = rows(spark, load_stream("sales"), [None] * 8, [*said.values(), *never])
+    assert [row["_retry_count"] for row in judged] == [*said, *(0 for _ in never)]
 
 
 def test_each_kind_of_record_gets_its_verdict(spark: "SparkSession") -> None:

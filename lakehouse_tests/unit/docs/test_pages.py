@@ -139,6 +139,7 @@ def test_versions_are_the_locked_ones() -> None:
         "org.apache.kafka:kafka_2.13",
         "org.apache.spark:spark-sql-kafka-0-10_2.13",
         "org.apache.spark:spark-avro_2.13",
+        "com.globalmentor:hadoop-bare-naked-local-fs",
     ):
         locked = re.search(rf"^{re.escape(jar)}:(\S+)", jars, re.MULTILINE)
         assert locked is not None

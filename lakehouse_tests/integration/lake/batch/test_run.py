@@ -113,6 +113,19 @@ load:
 """
 
 
+@pytest.mark.parametrize("linked", ["in/2024/01", "in/2024/01/part"])
+def test_files_behind_a_link_are_taken(settings: Settings, linked: str) -> None:
+    """A folder of files, or the path itself, may be a link to another disk."""
+    elsewhere, link = settings.home / "elsewhere", settings.home / "landing" / linked
+    elsewhere.mkdir(parents=True)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    (elsewhere / "2024-01-01.csv").write_text("id,amount\na,1.50\n", encoding="utf-8")
+    files = "in/{year}/{month}/*.csv" if linked.endswith("01") else "in/{year}/{month}/part"
+    contract = yaml.safe_load(FILES.replace("in/{year}/{month}/{date}.csv", files))
+    assert run_step(PipelineContract.model_validate(contract), "lines", DAYS[0], settings).rows == 1
+
+
 def test_files_are_taken_and_bad_rows_stop_what_follows(settings: Settings) -> None:
     pipeline = PipelineContract.model_validate(yaml.safe_load(FILES))
     path = settings.home / "landing" / "in" / "2024" / "01" / "2024-01-01.csv"

@@ -171,6 +171,9 @@ def test_vacuum_deletes_only_what_is_old_enough(
 
     told = maintain_stream(crowded, module_settings, dry_run=True)
     assert [report.vacuumed_files for report in told] == [1, 0, 0]
+    linked = module_settings.home / "linked"
+    linked.symlink_to(bronze)
+    assert vacuum(spark, str(linked), 168, dry_run=True).files == 1, "a table may lie behind a link"
     assert old.exists()
 
     for hours in (0, 167):

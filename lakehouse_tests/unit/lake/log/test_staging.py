@@ -47,7 +47,7 @@ def test_rows_and_types_are_kept(tmp_path):
     kept = {
         "at": pa.array([moment, None], pa.timestamp("us", "UTC")),
         "price": pa.array([Decimal("1.25"), None], price),
-        "reject": pa.array([None, {"value": b"\xff", "reasons": ["a"]}]),
+        "reject": pa.array([None, {"value": b"\xff", "record": "a"}]),
     }
     write_partitions(pa.table({"fate": ["valid", "valid"], **kept}), tmp_path, ["fate"], without_dictionary=["price"])
     (file,) = tmp_path.rglob("*.parquet")
