@@ -33,8 +33,9 @@ demo: setup ## Send events, pull the plug, prove that nothing was lost or double
 dev: setup ## Run everything with Dagster's UI and the sensors on, until Ctrl-C
 	@$(BIN)/lakehouse dev $(ARGS)
 
+# Three processes on two cores: each waits a fifth of its time, for servers and clocks.
 test: setup ## Run the whole test suite with the coverage gate
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 test-slow: setup ## Run the fault tests that take minutes, which `make test` leaves out
 	@$(BIN)/pytest -m slow --durations=0 $(ARGS)
