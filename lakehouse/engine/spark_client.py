@@ -42,7 +42,7 @@ def put_right() -> None:
 
 
 def set_all(session: "SparkSession", settings: Mapping[str, str]) -> None:
-    """Tell the session all settings in one message; `conf.set` sends one for each, twenty for a new session."""
+    """Tell the session all settings in one message; `conf.set` sends one for each, thirteen for a new session."""
     session.conf._set_all(dict(settings), silent=False)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import materialised, spark_errors
+from lakehouse.engine.spark_client import set_all
 from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.ledger import current_version, last_commit_of, last_plan
 from lakehouse.lake.log.actions import active_adds
@@ -67,8 +68,7 @@ def bring_in(rows: "DataFrame", contract: StreamContract, path: str, *, through:
         settings["spark.databricks.delta.write.txnAppId"] = transaction[0]
         settings["spark.databricks.delta.write.txnVersion"] = str(transaction[1])
     spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")
-    for key, value in settings.items():
-        spark.conf.set(key, value)
+    set_all(spark, settings)
     try:
         placed.createOrReplaceTempView(_SOURCE)
         spark.sql(_statement(contract, path)).collect()

@@ -68,14 +68,18 @@ def _append(staged: Staged, table: Path, version: int, covered: int, metadata: d
     with staging_folder(str(table)) as folder:
         folder.mkdir()
         with lasting_delta_connection() as connection:
-            columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
             connection.execute(
-                f"copy (select {columns} from {_rejects(staged)} where _batch > {covered}) "  # noqa: S608 - our own files, quoted
-                f"to {literal(str(folder))} (format parquet, compression zstd, partition_by (arrival_date), "
-                "overwrite_or_ignore true)"
+                f"copy ({rows_of(staged, covered)}) to {literal(str(folder))} "
+                "(format parquet, compression zstd, partition_by (arrival_date), overwrite_or_ignore true)"
             )
         transaction = (f"quarantine/{staged.contract.name}", int(str(metadata["number"])))
         return append(table, folder, version, metadata, transaction=transaction, stats=_STATS)
+
+
+def rows_of(staged: Staged, covered: int = -1) -> str:
+    """A query of DuckDB for the staged rejects of batches after `covered`, as the quarantine table has them."""
+    columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
+    return f"select {columns} from {_rejects(staged)} where _batch > {covered}"  # noqa: S608 - our own files, quoted
 
 
 def _letters(staged: Staged) -> Iterator[Rejected]:

@@ -9,10 +9,11 @@ import pytest
 from lakehouse.contracts.load import load_stream
 from lakehouse.engine.duck import lasting_delta_connection, literal
 from lakehouse.lake.merge.profile import profile_of
-from lakehouse.lake.merge.staged import BROKEN, REJECTED, VALID, Staged, stage, staging
+from lakehouse.lake.merge.staged import REJECTED, VALID, Staged, stage, staging
+from lakehouse.lake.quarantine import rows_of
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.transforms.events import judge
-from lakehouse.transforms.rejects import as_quarantine, quarantine_row_of_staged
+from lakehouse.transforms.rejects import as_quarantine
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
@@ -72,9 +73,5 @@ def test_rows_types_and_verdicts_are_the_same(spark: "SparkSession", tmp_path: P
 
 def quarantined(staged: Staged) -> "pa.Table":
     """The rows that a commit puts into the quarantine table."""
-    columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
-    files = ", ".join(literal(str(file)) for file in staged.files(REJECTED))
     with lasting_delta_connection() as connection:
-        return connection.execute(
-            f"select {columns} from read_parquet([{files}], hive_partitioning = false) order by _offset"
-        ).to_arrow_table()
+        return connection.execute(f'from ({rows_of(staged)}) order by "offset"').to_arrow_table()

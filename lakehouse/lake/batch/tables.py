@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.pipeline import PARTITION_COLUMN
 from lakehouse.contracts.window import Window
 from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark_client import set_all
 from lakehouse.errors import CheckFailedError, SchemaIncompatibleError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, lake_lock
@@ -136,8 +137,7 @@ def _merge(rows: "DataFrame", path: str, window: Window, key: list[str], metadat
     }
     on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in key)
     with spark_errors(), _same_types(path):
-        for name, value in conf.items():
-            spark.conf.set(name, value)
+        set_all(spark, conf)
         try:
             _stamped(rows, window).createOrReplaceTempView(_SOURCE)
             spark.sql(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark_client import set_all
 from lakehouse.errors import BatchConflictError
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import Guard, LockBusyError
@@ -49,8 +50,7 @@ def compact(
         days: As `crowded_days` returns them.
         guard: Held during each statement, so that merges wait for it instead of losing their work.
     """
-    for key, value in _CONF.items():
-        spark.conf.set(key, value)
+    set_all(spark, _CONF)
 
     def statement(group: list[str]) -> str:
         spark.conf.set(_FILE_SIZE, str(file_bytes(days[day] for day in group)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
+from lakehouse.engine.spark_client import set_all
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.durable import settle_folder
 from lakehouse.lake.ledger import merged_through, plans
@@ -101,8 +102,7 @@ def _delete(
         crash_point("retention_after_archive")
         _note(spark, path, layer, wanted)
         crash_point("retention_after_note")
-        for name, value in settings.items():
-            spark.conf.set(name, value)
+        set_all(spark, settings)
         try:
             spark.sql(f"DELETE FROM delta.`{path}` WHERE {condition}").collect()  # noqa: S608 - our own path and a date
         finally:
