@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import backlog, durability, footprint, growth, history, latency, loading, peers, throughput
+from benchmarks import backlog, durability, footprint, gold, growth, history, latency, loading, peers, throughput
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -23,7 +23,7 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "loading", "memory", "start")
+PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "loading", "gold", "memory", "start")
 # The backlog needs some 10 GB of disk: it is measured only when it is asked for.
 ALL = (*PARTS, "backlog")
 
@@ -82,6 +82,7 @@ def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: i
         "growth": lambda: growth.measure(stand),
         "durability": lambda: durability.measure(stand),
         "loading": lambda: loading.measure(stand),
+        "gold": lambda: gold.measure(stand),
         "backlog": lambda: backlog.measure(stand, events),
         "memory": lambda: footprint.memory(stand),
         "start": lambda: footprint.start(stand, start_seconds),

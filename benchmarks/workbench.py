@@ -49,6 +49,7 @@ class Sizes:
         passes: Times that a backlog is taken, the first being the cold one.
         live_seconds: Measured seconds of the live drain, after `warm_seconds` that do not count.
         history: Bronze batches on one table.
+        fact: Rows of the largest table of gold.
     """
 
     events: int
@@ -56,6 +57,7 @@ class Sizes:
     warm_seconds: int
     live_seconds: int
     history: int
+    fact: int
 
     @property
     def passes_for_rates(self) -> int:
@@ -63,8 +65,8 @@ class Sizes:
         return 2 * self.passes
 
 
-FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=510)
-QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history=90)
+FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=510, fact=10_000_000)
+QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history=90, fact=1_000_000)
 
 
 class Workbench:

@@ -114,7 +114,7 @@ def test_a_build_of_gold_that_fills_the_disk_leaves_the_old_gold_and_the_room(di
     new, touched = silver.shaken(rng, old, 40)
     silver.write_sales(tmp_path / "lake", new, only=touched)
     size = builds.gold_path(own).stat().st_size
-    # While the work file is copied, while dbt writes, while the new gold is written beside the old one.
+    # While the work file is copied, while dbt starts, while it writes.
     for room in (100_000, size + 16_000, size + 250_000):
         disk.leave(room)
         with pytest.raises(DiskFullError):

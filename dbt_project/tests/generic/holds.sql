@@ -1,6 +1,8 @@
-{# Fails with every row for which the condition is not true; an unknown result counts as not true. #}
-{% test holds(model, condition) %}
+{# Fails with every row for which the condition is not true; an unknown result counts as not true.
+
+   of: as for `unique_combination`, of a model that has the column `event_date`. #}
+{% test holds(model, condition, of=none) %}
 select *
 from {{ model }}
-where ({{ condition }}) is not true
+where ({{ condition }}) is not true and {{ touched(of) if of else 'true' }}
 {% endtest %}

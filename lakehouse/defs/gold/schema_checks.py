@@ -8,12 +8,17 @@ from pathlib import Path
 
 import dagster as dg
 
+from lakehouse.lake.gold.lineage import IN_MEMORY
+
 
 def gold_tables(manifest: Path) -> list[dg.AssetKey]:
-    """The assets that a build publishes: tables and snapshots, not the views below them."""
+    """The assets that a build publishes: marts and snapshots, not what is below them."""
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
-    kept = {"table", "incremental", "snapshot"}
-    return sorted(dg.AssetKey(["gold", node["name"]]) for node in nodes if node["config"].get("materialized") in kept)
+    return sorted(
+        dg.AssetKey(["gold", node["name"]])
+        for node in nodes
+        if node["resource_type"] in {"model", "snapshot"} and node["database"] != IN_MEMORY
+    )
 
 
 def build_schema_checks(tables: list[dg.AssetKey]) -> dg.AssetChecksDefinition:

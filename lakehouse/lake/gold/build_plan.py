@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.engine.duck import delta_connection, literal
-from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
+from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode, SilverPin
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
 
@@ -77,13 +77,10 @@ def plan_build(
     full = full_refresh or known is None or known.project != project or _is_reshaped(known, pins)
     if full:
         pins = {stream: replace(pin, touched=None) for stream, pin in pins.items()}
-    unchanged = (
-        not full
-        and known is not None
-        and not frozen
-        and known.versions == {name: pin.version for name, pin in pins.items()}
-    )
-    return BuildPlan("unchanged" if unchanged else "full" if full else "incremental", pins, project, lake_id)
+    held, now = known.versions if known else {}, {name: pin.version for name, pin in pins.items()}
+    changed = frozenset(name for name in held.keys() | now.keys() if held.get(name) != now.get(name))
+    mode: Mode = "full" if full else "incremental" if changed or frozen else "unchanged"
+    return BuildPlan(mode, pins, changed, project, lake_id)
 
 
 def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | None:

@@ -74,10 +74,19 @@ class BuildRecord:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What the next build reads and how."""
+    """What the next build reads and how.
+
+    Attributes:
+        mode: Whether everything is computed, what has changed, or nothing.
+        pins: What is read of each table of silver.
+        changed: Tables that were at another version in the build before, or were not there.
+        project: Fingerprint of the dbt project.
+        lake_id: The lake's id.
+    """
 
     mode: Mode
     pins: dict[str, SilverPin]
+    changed: frozenset[str]
     project: str
     lake_id: str | None
 

@@ -1,14 +1,15 @@
 """Building gold: dbt on a work file, then one atomic rename that analysts never notice.
 
 Here: the life of a build (lock, plan, dbt, record, publish), addresses. Not here: how dbt runs (`lake.gold.dbt_run`),
-what a build reads (`lake.gold.build_plan`), its catalogue (`lake.gold.catalogue`), what the marts say (`dbt_project/`).
+what a build reads (`lake.gold.build_plan`), its file (`lake.gold.work_file`), its catalogue (`lake.gold.catalogue`),
+what the marts say (`dbt_project/`).
 
-Every build starts from a copy of what is published and ends with a rename over it. So a build that fails or is killed
-leaves nothing behind that a later one could trip over, and gold is always exactly silver at the recorded versions.
+Every build works on a file of its own, mostly a copy of what is published, and ends with a rename over that. So a build
+that fails or is killed leaves nothing behind that a later one could trip over, and gold is always exactly silver at the
+recorded versions.
 """
 
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,19 +17,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse.engine.duck import literal
+from lakehouse.engine.duck import duck_connection
 from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
-from lakehouse.lake.gold import build_plan, build_record, dbt_run
+from lakehouse.lake.gold import build_plan, build_record, dbt_run, work_file
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode
-from lakehouse.lake.guards.durable import fsync
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 
 LOCK_TIMEOUT_SECONDS = 300.0
-_BELOW_MARTS = ("staging", "intermediate")
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,6 @@ def work_path(settings: Settings) -> Path:
     return settings.home / "gold" / dbt_run.WORK_FILE
 
 
-def fresh_path(settings: Settings) -> Path:
-    """The file that a build publishes, before its rename."""
-    return settings.home / "gold" / "publish.duckdb"
-
-
 def require_gold(settings: Settings) -> Path:
     """The published file.
 
@@ -106,32 +100,12 @@ class GoldBuild:
     state: Path
 
     def publish(self, invocation_id: str) -> Path:
-        """Record the build, copy the tables into a fresh file, make it read-only, rename it over the published one.
-
-        Fresh, because freed blocks of the work file still hold what was deleted from it, such as the views' SQL with
-        the key of the pseudonyms. Readers that have the old file open keep it; whoever opens the path from now on
-        gets the new one.
-        """
-        import duckdb
-
+        """Record the build in the work file and put that in the place of the published one."""
         work, gold = work_path(self.settings), gold_path(self.settings)
-        fresh = fresh_path(self.settings)
-        fresh.unlink(missing_ok=True)
-        with duckdb.connect() as connection:
-            connection.execute(f"attach {literal(str(work))} as build")
-            connection.execute("use build")
-            # Their views name the lake's folder, which means nothing to an analyst.
-            for schema in _BELOW_MARTS:
-                connection.execute(f"drop schema if exists {schema} cascade")
+        with duck_connection(work) as connection:
             build_record.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
-            connection.execute(f"attach {literal(str(fresh))} as gold")
-            connection.execute("copy from database build to gold")
-            connection.execute("checkpoint gold")
-        fresh.chmod(0o444)
-        fsync(fresh)
-        fresh.replace(gold)
-        fsync(gold.parent)
-        remove_work_file(self.settings)
+            connection.execute("checkpoint")
+        work_file.publish(work, gold)
         return gold
 
 
@@ -162,7 +136,6 @@ def building(
         pii_key = _pii_key(settings)
         lake_id = read_lake_id(paths)
         previous = last_build(settings)
-        _prepare_work_file(settings, keep=previous is not None and previous.lake_id == lake_id)
         plan = build_plan.plan_build(
             paths,
             build_plan.gold_streams(dbt_run.PROJECT, load_streams()),
@@ -173,14 +146,19 @@ def building(
             frozen=frozen,
         )
         env = dbt_run.environment(lake_root=paths.root, folder=folder, pii_key=pii_key, plan_json=plan.as_json())
-        # Unit tests look at the SQL, not at the data; `make test` runs them.
-        arguments = ["build", "--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] if plan.mode == "full" else []
+        arguments = dbt_run.build_arguments(plan, frozen=frozen)
+        is_known = previous is not None and previous.lake_id == lake_id
+        is_whole = plan.mode == "full" and not frozen
+        work_file.begin(
+            work_path(settings),
+            gold_path(settings),
+            keep="nothing" if not is_known else "history" if is_whole else "everything",
+        )
         try:
             yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
         except BaseException:
             # After a full disk above all: what nobody will read must not keep it full.
-            remove_work_file(settings)
+            work_file.remove(work_path(settings))
             raise
 
 
@@ -215,7 +193,7 @@ def build(
         versions = {name: pin.version for name, pin in run.plan.pins.items()}
         touched = {name: None if pin.touched is None else len(pin.touched) for name, pin in run.plan.pins.items()}
         if run.plan.mode == "unchanged":
-            remove_work_file(settings)
+            work_file.remove(work_path(settings))
             seconds = time.monotonic() - started
             return GoldReport(True, gold_path(settings), "unchanged", versions, touched, seconds=seconds)
         selection = ["--select", *select.split()] if select else []
@@ -237,23 +215,6 @@ def build(
         invocation_id=result.invocation_id,
         seconds=time.monotonic() - started,
     )
-
-
-def _prepare_work_file(settings: Settings, *, keep: bool) -> None:
-    remove_work_file(settings)
-    if keep:
-        try:
-            shutil.copyfile(gold_path(settings), work_path(settings))
-        except OSError:
-            remove_work_file(settings)
-            raise
-
-
-def remove_work_file(settings: Settings) -> None:
-    """Take the work file away; what is published stays."""
-    for path in (work_path(settings), fresh_path(settings)):
-        path.unlink(missing_ok=True)
-        path.with_name(path.name + ".wal").unlink(missing_ok=True)
 
 
 def _pii_key(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from lakehouse.errors import GoldBuildError
-from lakehouse.lake.gold import builds, dbt_run
+from lakehouse.lake.gold import builds, dbt_run, work_file
 from lakehouse.settings import Settings
 
 _REMOTE = re.compile(
@@ -33,7 +33,7 @@ def build_docs(settings: Settings) -> Path:
         try:
             dbt_run.run_dbt(["docs", "generate", "--static"], env, state)
         finally:
-            builds.remove_work_file(settings)
+            work_file.remove(builds.work_path(settings))
         page = state / "target" / "static_index.html"
         remote = remote_references(page.read_text(encoding="utf-8"))
         if remote:

@@ -4,19 +4,18 @@ Here: which tables and streams belong together, and the totals. Not here: the fi
 (`lake.quality.gold_figures`), comparing totals (`lake.proofs.gold`).
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import delta_connection, duck_connection
+from lakehouse.engine.embedded.manifest import MANIFEST
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
 from lakehouse.lake.gold.build_plan import date_fingerprints, latest_version
 from lakehouse.lake.gold.build_record import BuildRecord
 from lakehouse.lake.gold.builds import gold_path, last_build
-from lakehouse.lake.gold.dbt_run import PROJECT
+from lakehouse.lake.gold.lineage import tables_below
 from lakehouse.lake.ledger import commits, offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.proofs.gold import Totals, compare_totals
@@ -54,7 +53,7 @@ def check_gold(
     if record is None:
         return []
     paths, streams = LakePaths.of(settings), {contract.name: contract for contract in contracts}
-    below = tables_below(PROJECT / "target" / "manifest.json")
+    below = tables_below(MANIFEST)
     with duck_connection(path, read_only=True) as gold:
         tables = count_tables(gold, only)
         known = keep(paths, tables, now=now)
@@ -71,30 +70,6 @@ def check_gold(
         if chosen:
             results += _totals(gold, chosen, record, settings, days, only)
     return results
-
-
-def tables_below(manifest: Path) -> dict[str, set[str]]:
-    """For each model or snapshot, the tables of silver that it is made of, named as `LakePaths.readable` does.
-
-    Empty when the project was not parsed yet: then no table says how timely it is.
-    """
-    if not manifest.is_file():
-        return {}
-    read: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    prefixes = {"silver": "", "history": "history/"}
-    known: dict[str, set[str]] = {
-        key: {prefixes[source["source_name"]] + source["name"]}
-        for key, source in read["sources"].items()
-        if source["source_name"] in prefixes
-    }
-
-    def find(key: str) -> set[str]:
-        if key not in known:
-            known[key] = {name for parent in read["parent_map"].get(key, []) for name in find(parent)}
-        return known[key]
-
-    kinds = ("model", "snapshot")
-    return {node["name"]: find(key) for key, node in read["nodes"].items() if node["resource_type"] in kinds}
 
 
 def _waiting(

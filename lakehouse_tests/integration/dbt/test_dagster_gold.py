@@ -18,6 +18,10 @@ def build(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return loaded.resolve_job_def("build_gold").execute_in_process(instance=instance)
 
 
+def computed(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key}
+
+
 def changed(result: dg.ExecuteInProcessResult) -> set[str]:
     found = [check for check in result.get_asset_check_evaluations() if check.check_name == "column_schema_change"]
     assert len(found) > 15
@@ -48,4 +52,13 @@ def test_a_widened_field_is_a_warning_on_the_tables_that_it_reached(
         wider = silver.SALES.set(silver.SALES.get_field_index("quantity"), pa.field("quantity", pa.float64()))
         path = str(tmp_path / "lake" / "silver" / "sales")
         write_deltalake(path, pa.Table.from_pylist(rows, schema=wider), mode="overwrite", schema_mode="overwrite")
-        assert changed(build(instance)) == {"fct_sales", "obt_sales", "sales_daily"}
+        second = build(instance)
+        assert changed(second) == {"fct_sales", "obt_sales", "sales_daily"}
+        assert computed(second) == computed(first), "what has another shape is computed whole"
+
+        new = silver.sale(rng, event_date=silver.DAYS[1])
+        write_deltalake(path, pa.Table.from_pylist([new], schema=wider), mode="append")
+        third = build(instance)
+        assert third.success
+        assert {"stg_sales__order_lines", "fct_sales", "dim_date", "dim_product"} <= computed(third)
+        assert not {"fct_retail_sales", "stg_market__ticks"} & computed(third), "nothing below it changed"

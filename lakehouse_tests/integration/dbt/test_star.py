@@ -196,6 +196,25 @@ def test_changed_prices_and_names_are_kept_as_history(lake_settings: Settings, h
     assert history[1][3] == history[3][3] == moment
 
 
+def test_a_price_that_returns_begins_a_version_where_it_returned(
+    lake_settings: Settings, home: Path, rows: silver.Rows
+) -> None:
+    returned_at = datetime(2026, 3, 12, 23, 59, 59, tzinfo=UTC)
+    new = silver.sale(random.Random(12), product=1, event_date=returned_at.date(), sale_timestamp=returned_at)
+    rows[returned_at.date(), new["order_id"]] = new
+    silver.write_sales(home / "lake", rows, only={returned_at.date()})
+
+    report = builds.build(lake_settings)
+
+    assert report.published, report.failures
+    versions = ask(
+        lake_settings,
+        "select list_price, valid_from from dim_product where product_id = 'ANY_PRODUCT_1' order by valid_from",
+    )
+    assert [row[0] for row in versions] == [Decimal("1.37"), Decimal("99.90"), Decimal("1.37")]
+    assert versions[-1][1] == returned_at.replace(tzinfo=None)
+
+
 def test_broken_silver_is_not_published(lake_settings: Settings, home: Path, rows: silver.Rows) -> None:
     """A total that is not quantity times price fails a test; readers keep what they have. The next test heals."""
     before = daily(lake_settings)
@@ -207,6 +226,31 @@ def test_broken_silver_is_not_published(lake_settings: Settings, home: Path, row
     assert not report.published
     assert any("fct_sales" in failure for failure in report.failures), report.failures
     assert daily(lake_settings) == before
+
+
+def test_incremental_builds_look_for_repeated_orders_where_something_changed(
+    lake_settings: Settings, home: Path, rows: silver.Rows
+) -> None:
+    """Within a date it refuses the build, on another date it warns. The next test heals."""
+    known = next(row for (day, _), row in rows.items() if day == silver.DAYS[1])
+    elsewhere = silver.keyed([{**known, "event_date": silver.DAYS[2]}])
+    silver.write_sales(home / "lake", rows | elsewhere, only={silver.DAYS[0], silver.DAYS[2]})
+    report = builds.build(lake_settings)
+    assert (report.published, report.mode) == (True, "incremental"), report.failures
+    assert [warning.split(":")[0] for warning in report.warnings] == [
+        "test unique_across_dates_fct_sales_order_id__sales"
+    ]
+    assert report.models < len(MARTS), "models of other streams are left alone"
+
+    twice = rows | {(silver.DAYS[0], "again"): next(row for (day, _), row in rows.items() if day == silver.DAYS[0])}
+    silver.write_sales(home / "lake", twice, only={silver.DAYS[0]})
+    refused = builds.build(lake_settings)
+    assert not refused.published
+    assert {failure.split(":")[0] for failure in refused.failures} == {
+        "test unique_combination_fct_sales_event_date__order_id__sales",
+        "test unique_combination_obt_sales_event_date__order_id__sales",
+    }
+    silver.write_sales(home / "lake", rows, only={silver.DAYS[0], silver.DAYS[2]})
 
 
 def test_incremental_equals_full_refresh(lake_settings: Settings, home: Path, rows: silver.Rows) -> None:
@@ -229,6 +273,8 @@ def test_incremental_equals_full_refresh(lake_settings: Settings, home: Path, ro
     assert incremental.versions == full.versions
     assert daily(lake_settings) == silver.expected_daily(rows)
     assert after_incremental == after_full
+    [(builds_so_far,)] = ask(lake_settings, "select count(distinct built_at) from _build")
+    assert builds_so_far > 4, "a build of everything keeps the records of those before"
 
 
 def test_abandoned_build_leaves_gold_and_the_lock_free(lake_settings: Settings) -> None:

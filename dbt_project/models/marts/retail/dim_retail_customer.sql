@@ -4,5 +4,5 @@ select
     case when customer_key = 'unknown' then null else arg_max(country, (sold_at, line_id)) end as last_country,
     min(event_date) as first_sold_on,
     max(event_date) as last_sold_on
-from {{ ref('int_retail__invoice_lines') }}
+from {{ ref('fct_retail_sales') }}
 group by customer_key

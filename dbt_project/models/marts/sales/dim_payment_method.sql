@@ -1,5 +1,10 @@
-select distinct
-    payment_method_key,
+with methods as (
+    select distinct payment_method
+    from {{ ref('obt_sales') }}
+)
+
+select
+    {{ surrogate_key(['payment_method']) }} as payment_method_key,
     payment_method,
     case
         when payment_method in ('Credit Card', 'Debit Card') then 'card'
@@ -8,4 +13,4 @@ select distinct
         when payment_method = 'Gift Card' then 'voucher'
         else 'other'
     end as payment_kind
-from {{ ref('int_sales__order_lines') }}
+from methods

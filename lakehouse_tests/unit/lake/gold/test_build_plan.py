@@ -155,7 +155,9 @@ def test_too_many_dates_are_one_pass(paths: LakePaths, monkeypatch: pytest.Monke
 
 def test_record_survives_in_the_gold_file(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
-    built = BuildPlan("full", {"o'sales": SilverPin(3, None, {"2026-01-01": "abc"}, {"n": "bigint"})}, "p", None)
+    built = BuildPlan(
+        "full", {"o'sales": SilverPin(3, None, {"2026-01-01": "abc"}, {"n": "bigint"})}, frozenset(), "p", None
+    )
     when = dt.datetime(2026, 5, 1, 12, 30, tzinfo=dt.UTC)
     assert build_record.read_record(gold) is None
     with duckdb.connect(str(gold)) as connection:
@@ -182,7 +184,9 @@ def test_record_without_any_silver_still_says_when(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
     when = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
     with duckdb.connect(str(gold)) as connection:
-        build_record.write_record(connection, BuildPlan("full", {}, "p", "lake"), built_at=when, invocation_id="x")
+        build_record.write_record(
+            connection, BuildPlan("full", {}, frozenset(), "p", "lake"), built_at=when, invocation_id="x"
+        )
 
     found = build_record.read_record(gold)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.load import load_stream
+from lakehouse.lake.gold.lineage import tables_below
 from lakehouse.lake.paths import LakePaths
-from lakehouse.lake.quality.gold import check_gold, tables_below
+from lakehouse.lake.quality.gold import check_gold
 from lakehouse.lake.quality.gold_figures import TableFigures, figure_results, keep
 from lakehouse.lake.quality.history import NULLS, VOLUME
 from lakehouse.lake.quality.store import Statistic, write_statistics
