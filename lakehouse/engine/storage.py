@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lakehouse.errors import DiskFullError, LakehouseError, SetupError
 
-_FULL = ("No space left on device", "Disk quota exceeded")
+# The third is DuckDB's, whose files on their way to the disk may take what is free there and no more.
+_FULL = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 _FORBIDDEN = ("Read-only file system", "Permission denied")
 # Hadoop gives no reason when it cannot make a folder.
 _NO_FOLDER = "Mkdirs failed to create file:"

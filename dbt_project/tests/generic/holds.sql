@@ -4,5 +4,5 @@
 {% test holds(model, condition, of=none) %}
 select *
 from {{ model }}
-where ({{ condition }}) is not true and {{ touched(of) if of else 'true' }}
+where ({{ condition }}) is not true and {{ untested(of) if of else 'true' }}
 {% endtest %}

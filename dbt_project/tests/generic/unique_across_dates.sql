@@ -6,8 +6,8 @@ select
     {{ column_name }},
     count(*) as occurrences
 from {{ model }}
-{% if touched(of) != 'true' %}
-    where {{ column_name }} in (select computed.{{ column_name }} from {{ model }} as computed where {{ touched(of) }})
+{% if untested(of) != 'true' %}
+    where {{ column_name }} in (select computed.{{ column_name }} from {{ model }} as computed where {{ untested(of) }})
 {% endif %}
 group by {{ column_name }}
 having count(*) > 1

@@ -20,13 +20,11 @@ from lakehouse.components import LakeResource
 from lakehouse.components.failures import typed_failures
 from lakehouse.defs.gold.automation import lake_is_new_and_sound
 from lakehouse.defs.gold.without_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from lakehouse.engine.embedded.manifest import MANIFEST, PROJECT
 from lakehouse.errors import SetupError
 from lakehouse.lake.gold.build_record import published_columns
-from lakehouse.lake.gold.dbt_run import DBT
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.lake.gold.dbt_run import DBT, read_results
 
-DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 POOL = "duckdb"
 
 
@@ -88,8 +86,8 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
             dbt = LeanDbt(
-                project_dir=str(DBT_PROJECT),
-                profiles_dir=str(DBT_PROJECT),
+                project_dir=str(PROJECT),
+                profiles_dir=str(PROJECT),
                 dbt_executable=sys.executable,
                 global_config_flags=list(DBT),
             )
@@ -101,7 +99,7 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
                 else:
                     yield event
             # A failed model or test has raised by now: nothing half right is published, or called materialised.
-            path = build.publish(str(command.get_artifact("run_results.json")["metadata"]["invocation_id"]))
+            path = build.publish(read_results(command.target_path / "run_results.json"))
             context.log.info("Published %s (%s build).", path, build.plan.mode)
             held = published_columns(path)
             for output in built:

@@ -11,10 +11,10 @@ from lakehouse.contracts.load import load_streams
 
 def watched_tables() -> list[dg.AssetKey]:
     """The tables whose changes and checks decide about a build: what the dbt project reads, and bronze below it."""
-    from lakehouse.defs.gold.assets import DBT_PROJECT
+    from lakehouse.engine.embedded.manifest import PROJECT
     from lakehouse.lake.gold.build_plan import gold_streams
 
-    read = [name.split("/") for name in gold_streams(DBT_PROJECT, load_streams())]
+    read = [name.split("/") for name in gold_streams(PROJECT, load_streams())]
     paths = {("bronze", path[-1]) for path in read} | {tuple(["silver", *path][-2:]) for path in read}
     return [dg.AssetKey(list(path)) for path in sorted(paths)]
 
@@ -30,7 +30,7 @@ def gold() -> dg.Definitions:
     selection = dg.AssetSelection.assets(assets)
     return dg.Definitions(
         assets=[assets],
-        asset_checks=[checks],
+        asset_checks=checks,
         jobs=[
             dg.define_asset_job(
                 "build_gold",

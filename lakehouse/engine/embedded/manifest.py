@@ -1,8 +1,9 @@
 """dbt's manifest, parsed ahead of time: Dagster reads it at load and must not pay for the parse in every run.
 
-Here: when it is old, and making it. Not here: running models (lakehouse.lake).
+Here: when it is old, and making it; what a project is, as a hash. Not here: running models (lakehouse.lake).
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,17 +15,20 @@ from lakehouse.settings import PROJECT_ROOT, Settings
 PROJECT = PROJECT_ROOT / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 SOURCES = ("models", "macros", "snapshots", "seeds", "tests")
+_MADE_OF = "made_of"
+"""The file beside a manifest that holds the fingerprint of what it was made of."""
 PARSE_TIMEOUT_SECONDS = 180
 
 
 def build_manifest(settings: Settings) -> bool:
-    """Parse the dbt project when a file of it is newer than the manifest; return whether it was parsed.
+    """Parse the dbt project when the manifest was made of another one; return whether it was parsed.
 
     Raises:
         SetupError: dbt found an error in the project.
     """
     if not (PROJECT / "dbt_project.yml").is_file() or not is_stale(PROJECT, MANIFEST):
         return False
+    made_of = fingerprint(PROJECT)
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "--quiet", "parse"]
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(settings.home / "logs")]
     result = subprocess.run(
@@ -38,16 +42,22 @@ def build_manifest(settings: Settings) -> bool:
     if result.returncode != 0:
         said = " ".join((result.stdout or result.stderr).split())
         raise SetupError("The dbt project does not parse.", why=said[-500:], fix="Correct it; then: lakehouse setup")
-    # dbt leaves the file alone when nothing it knows of changed; the next call must not parse again.
-    MANIFEST.touch()
+    MANIFEST.with_name(_MADE_OF).write_text(made_of, encoding="utf-8")
     return True
 
 
 def is_stale(project: Path, manifest: Path) -> bool:
-    """Is there no manifest, or was a source of the project changed after it was made?"""
-    if not manifest.is_file():
-        return True
-    made = manifest.stat().st_mtime
-    files = [path for folder in SOURCES for path in (project / folder).rglob("*") if path.is_file()]
-    files += [path for path in project.glob("*.yml") if path.is_file()]
-    return any(path.stat().st_mtime > made for path in files)
+    """Is there no manifest, or was it made of something else than the project as it is?"""
+    noted = manifest.with_name(_MADE_OF)
+    is_there = manifest.is_file() and noted.is_file()
+    return not is_there or noted.read_text(encoding="utf-8") != fingerprint(project)
+
+
+def fingerprint(project: Path, *secrets: str) -> str:
+    """Hash over everything in a dbt project that decides what its models hold and what its tests say."""
+    digest = hashlib.sha256("\x00".join(secrets).encode())
+    files = [*project.glob("*.yml"), *(path for folder in SOURCES for path in (project / folder).rglob("*.*"))]
+    for path in sorted(files):
+        if path.suffix in {".sql", ".yml", ".csv"}:
+            digest.update(str(path.relative_to(project)).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.engine.duck import delta_connection, literal
-from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode, SilverPin
+from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
+from lakehouse.lake.ledger import commits
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
 
@@ -74,13 +75,35 @@ def plan_build(
             dates = date_fingerprints(connection, path, version)
             columns = column_types(connection, path, version)
             pins[stream] = SilverPin(version, _touched(before, dates), dates, columns, **_schema(path, columns))
+    held, now = known.versions if known else {}, {name: pin.version for name, pin in pins.items()}
+    # A table that was restored may be at the same version with other files.
+    changed = {name for name in held.keys() | now.keys() if held.get(name) != now.get(name)}
+    changed |= {name for name, pin in pins.items() if pin.touched != []}
     full = full_refresh or known is None or known.project != project or _is_reshaped(known, pins)
     if full:
         pins = {stream: replace(pin, touched=None) for stream, pin in pins.items()}
-    held, now = known.versions if known else {}, {name: pin.version for name, pin in pins.items()}
-    changed = frozenset(name for name in held.keys() | now.keys() if held.get(name) != now.get(name))
-    mode: Mode = "full" if full else "incremental" if changed or frozen else "unchanged"
-    return BuildPlan(mode, pins, changed, project, lake_id)
+    # Single models built again do not make the others models of today's project and schema.
+    lasting = {name: pin.lasting for name, pin in pins.items()}
+    return BuildPlan(
+        "full" if full else "incremental" if changed or frozen else "unchanged",
+        pins,
+        known.project if frozen and known else project,
+        lake_id,
+        known.columns if frozen and known else lasting,
+        frozenset(changed),
+        any(_loses_rows(paths.readable(name), held[name]) for name in changed & held.keys()),
+    )
+
+
+def _loses_rows(path: str, since: int) -> bool:
+    """Whether rows may have gone from a table after a version of it: also when its log does not tell."""
+    for newer, commit in enumerate(commits(path)):
+        if commit.version <= since:
+            # Without a newer one the table was restored, or made anew.
+            return newer == 0 or commit.version < since
+        if commit.takes_rows:
+            return True
+    return True
 
 
 def _touched(before: dict[str, str] | None, now: dict[str, str]) -> list[str] | None:
@@ -154,14 +177,3 @@ def date_fingerprints(connection: "DuckDBPyConnection", path: str, version: int)
         day: hashlib.md5("\n".join(sorted(names)).encode(), usedforsecurity=False).hexdigest()
         for day, names in files.items()
     }
-
-
-def project_fingerprint(folder: Path, *secrets: str) -> str:
-    """Hash over everything in the dbt project that decides what a mart holds."""
-    digest = hashlib.sha256("\x00".join(secrets).encode())
-    sources = [folder / "dbt_project.yml"]
-    for name in ("models", "snapshots", "macros", "seeds"):
-        sources += sorted(path for path in (folder / name).rglob("*") if path.suffix in {".sql", ".yml", ".csv"})
-    for path in sources:
-        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return digest.hexdigest()[:16]

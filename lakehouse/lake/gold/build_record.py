@@ -4,6 +4,7 @@ Here: these records, and writing and reading the last one. Not here: how they co
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ create table if not exists _build (
 );
 create table if not exists _silver_files (stream varchar, event_date varchar, fingerprint varchar);
 create table if not exists _silver_columns (stream varchar, name varchar, type varchar);
+create table if not exists _warnings (test varchar);
 """
 
 
@@ -60,7 +62,7 @@ class SilverPin:
 class BuildRecord:
     """The last build, as gold itself tells it. Times are UTC; `versions` maps stream to silver version.
 
-    `columns` are each stream's lasting columns then, as in `SilverPin`.
+    `columns` are each stream's lasting columns then, as in `SilverPin`; `warned` the tests that warned and still would.
     """
 
     built_at: datetime
@@ -70,6 +72,7 @@ class BuildRecord:
     versions: dict[str, int]
     dates: dict[str, dict[str, str]]
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    warned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,16 +82,20 @@ class BuildPlan:
     Attributes:
         mode: Whether everything is computed, what has changed, or nothing.
         pins: What is read of each table of silver.
-        changed: Tables that were at another version in the build before, or were not there.
         project: Fingerprint of the dbt project.
         lake_id: The lake's id.
+        columns: Each table's lasting columns, as in `SilverPin`, that this build's marts were made of.
+        changed: Tables that are not what they were in the build before, or were not there.
+        loses_rows: Whether rows may have gone from one of them since.
     """
 
     mode: Mode
     pins: dict[str, SilverPin]
-    changed: frozenset[str]
     project: str
     lake_id: str | None
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+    loses_rows: bool = False
 
     def as_json(self) -> str:
         """The form in which the dbt project takes it (macros/silver.sql)."""
@@ -110,8 +117,9 @@ def read_record(gold: Path) -> BuildRecord | None:
         ).fetchall()
         files = connection.execute("select stream, event_date, fingerprint from _silver_files").fetchall()
         # A file of before they were noted has none; nothing else of it is lost by that.
-        noted = "_silver_columns" in tables
+        noted = {"_silver_columns", "_warnings"} <= tables
         types = connection.execute("select stream, name, type from _silver_columns").fetchall() if noted else []
+        warned = connection.execute("select test from _warnings").fetchall() if noted else []
     if not rows:
         return None
     dates: dict[str, dict[str, str]] = {}
@@ -130,10 +138,18 @@ def read_record(gold: Path) -> BuildRecord | None:
         versions,
         {stream: dates.get(stream, {}) for stream in versions},
         columns,
+        frozenset(row[0] for row in warned),
     )
 
 
-def write_record(connection: "DuckDBPyConnection", plan: BuildPlan, *, built_at: datetime, invocation_id: str) -> None:
+def write_record(
+    connection: "DuckDBPyConnection",
+    plan: BuildPlan,
+    *,
+    built_at: datetime,
+    invocation_id: str,
+    warned: Iterable[str] = (),
+) -> None:
     """Write the build into the gold file itself, so that file and record can never disagree."""
     connection.execute(RECORD_TABLES)
     common = [built_at.astimezone(UTC).replace(tzinfo=None).isoformat(), plan.lake_id]
@@ -160,11 +176,13 @@ def write_record(connection: "DuckDBPyConnection", plan: BuildPlan, *, built_at:
         "_silver_files",
         [[name, day, mark] for name, pin in plan.pins.items() for day, mark in pin.dates.items()],
     )
+    connection.execute("delete from _warnings")
+    _insert(connection, "_warnings", [[test] for test in sorted(warned)])
     connection.execute("delete from _silver_columns")
     _insert(
         connection,
         "_silver_columns",
-        [[stream, name, kind] for stream, pin in plan.pins.items() for name, kind in pin.lasting.items()],
+        [[stream, name, kind] for stream, columns in plan.columns.items() for name, kind in columns.items()],
     )
 
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.engine.duck import duck_connection
+from lakehouse.engine.embedded.manifest import PROJECT, fingerprint
 from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, build_record, dbt_run, work_file
@@ -39,7 +40,7 @@ class GoldReport:
         path: That file.
         mode: `full`, `incremental` or `unchanged` (nothing to do: silver and project are as they were).
         models: Models and snapshots built.
-        tests_passed: Data and unit tests that passed.
+        tests_passed: Data tests that passed.
         failures: Failed models and tests, one sentence each; with one of them nothing is published.
         warnings: Tests that only warn.
         versions: Silver version of each stream that gold was built from.
@@ -67,7 +68,7 @@ def gold_path(settings: Settings) -> Path:
 
 def work_path(settings: Settings) -> Path:
     """The file that dbt writes to."""
-    return settings.home / "gold" / dbt_run.WORK_FILE
+    return settings.home / "gold" / "build" / dbt_run.WORK_FILE
 
 
 def require_gold(settings: Settings) -> Path:
@@ -98,14 +99,24 @@ class GoldBuild:
     env: dict[str, str]
     arguments: list[str]
     state: Path
+    warned: frozenset[str] = frozenset()
 
-    def publish(self, invocation_id: str) -> Path:
-        """Record the build in the work file and put that in the place of the published one."""
+    def publish(self, result: dbt_run.DbtResult) -> Path:
+        """Record the build in the work file and put that in the place of the published one.
+
+        What rows have gone from silver are gone from the file too, not only from its tables.
+        """
         work, gold = work_path(self.settings), gold_path(self.settings)
         with duck_connection(work) as connection:
-            build_record.write_record(connection, self.plan, built_at=datetime.now(UTC), invocation_id=invocation_id)
+            build_record.write_record(
+                connection,
+                self.plan,
+                built_at=datetime.now(UTC),
+                invocation_id=result.invocation_id,
+                warned=(self.warned - result.ran) | result.warned,
+            )
             connection.execute("checkpoint")
-        work_file.publish(work, gold)
+        work_file.publish(work, gold, pack=self.plan.loses_rows and self.plan.mode != "full")
         return gold
 
 
@@ -130,7 +141,7 @@ def building(
     # Readers import this module too, and they must start fast.
     from lakehouse.contracts.load import load_streams
 
-    folder = gold_path(settings).parent
+    folder, work = gold_path(settings).parent, work_path(settings)
     with storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
         paths = LakePaths.of(settings)
         pii_key = _pii_key(settings)
@@ -138,28 +149,27 @@ def building(
         previous = last_build(settings)
         plan = build_plan.plan_build(
             paths,
-            build_plan.gold_streams(dbt_run.PROJECT, load_streams()),
+            build_plan.gold_streams(PROJECT, load_streams()),
             previous,
-            project=build_plan.project_fingerprint(dbt_run.PROJECT, pii_key),
+            project=fingerprint(PROJECT, pii_key),
             lake_id=lake_id,
             full_refresh=full_refresh,
             frozen=frozen,
         )
-        env = dbt_run.environment(lake_root=paths.root, folder=folder, pii_key=pii_key, plan_json=plan.as_json())
-        arguments = dbt_run.build_arguments(plan, frozen=frozen)
         is_known = previous is not None and previous.lake_id == lake_id
-        is_whole = plan.mode == "full" and not frozen
-        work_file.begin(
-            work_path(settings),
-            gold_path(settings),
-            keep="nothing" if not is_known else "history" if is_whole else "everything",
+        warned = previous.warned if previous is not None and is_known else frozenset()
+        env = dbt_run.environment(
+            lake_root=paths.root, folder=work.parent, pii_key=pii_key, plan_json=plan.as_json(), warned=bool(warned)
         )
+        arguments = dbt_run.build_arguments(plan, frozen=frozen)
+        is_whole = plan.mode == "full" and not frozen
+        keep: work_file.Keep = "nothing" if not is_known else "history" if is_whole else "everything"
+        work_file.begin(work, gold_path(settings), keep)
         try:
-            yield GoldBuild(settings, plan, env, arguments, folder / "dbt")
-        except BaseException:
+            yield GoldBuild(settings, plan, env, arguments, folder / "dbt", warned)
+        finally:
             # After a full disk above all: what nobody will read must not keep it full.
-            work_file.remove(work_path(settings))
-            raise
+            work_file.remove(work)
 
 
 def build(
@@ -187,13 +197,16 @@ def build(
         UsageError: when `select` is given before gold was ever built whole.
     """
     started = time.monotonic()
-    if select is not None and last_build(settings) is None:
-        raise UsageError("Single models can be built only into a gold that exists.", fix="lakehouse gold build")
+    if select is not None:
+        last = last_build(settings)
+        if last is None or last.lake_id != read_lake_id(LakePaths.of(settings)):
+            raise UsageError(
+                "Single models can be built only into a gold of this lake that exists.", fix="lakehouse gold build"
+            )
     with building(settings, full_refresh=full_refresh or select is not None, frozen=select is not None) as run:
         versions = {name: pin.version for name, pin in run.plan.pins.items()}
         touched = {name: None if pin.touched is None else len(pin.touched) for name, pin in run.plan.pins.items()}
         if run.plan.mode == "unchanged":
-            work_file.remove(work_path(settings))
             seconds = time.monotonic() - started
             return GoldReport(True, gold_path(settings), "unchanged", versions, touched, seconds=seconds)
         selection = ["--select", *select.split()] if select else []
@@ -201,7 +214,7 @@ def build(
         if select and not (result.models or result.failures):
             raise UsageError(f"No model matches {select!r}.", fix="dbt ls --project-dir dbt_project")
         if not result.failures:
-            run.publish(result.invocation_id)
+            run.publish(result)
     return GoldReport(
         published=not result.failures,
         path=gold_path(settings),

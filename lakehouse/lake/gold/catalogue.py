@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from lakehouse.errors import GoldBuildError
-from lakehouse.lake.gold import builds, dbt_run, work_file
+from lakehouse.lake.gold import builds, dbt_run
 from lakehouse.settings import Settings
 
 _REMOTE = re.compile(
@@ -30,10 +30,7 @@ def build_docs(settings: Settings) -> Path:
         # The page shows compiled SQL; the key of the pseudonyms must not be in it.
         env = run.env | {"LAKEHOUSE_DBT_PII_KEY": "secret"}
         state = run.state / "docs"
-        try:
-            dbt_run.run_dbt(["docs", "generate", "--static"], env, state)
-        finally:
-            work_file.remove(builds.work_path(settings))
+        dbt_run.run_dbt(["docs", "generate", "--static"], env, state)
         page = state / "target" / "static_index.html"
         remote = remote_references(page.read_text(encoding="utf-8"))
         if remote:

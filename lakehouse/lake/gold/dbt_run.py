@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakehouse.engine.embedded.manifest import MANIFEST, is_stale
+from lakehouse.engine.embedded.manifest import MANIFEST, PROJECT, is_stale
 from lakehouse.engine.storage import storage_error, storage_errors
 from lakehouse.errors import GoldBuildError
 from lakehouse.lake.gold.build_record import BuildPlan
 from lakehouse.lake.gold.lineage import untouched
-from lakehouse.settings import PROJECT_ROOT
 
-PROJECT = PROJECT_ROOT / "dbt_project"
 PARSED = PROJECT / "target" / "partial_parse.msgpack"
 """The project as set-up parsed it. dbt takes it as long as the files, its options and the connection are the same."""
 WORK_FILE = "build.duckdb"
@@ -39,16 +37,21 @@ _RESULT_EVENTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSe
 
 @dataclass
 class DbtResult:
-    """What one dbt command did. Tests are named as dbt names them; `failures` and `warnings` say why."""
+    """What one dbt command did. Tests are named as dbt names them; `failures` and `warnings` say why.
+
+    `ran` has the names of all tests, `warned` of those that warned.
+    """
 
     models: int = 0
     tests_passed: int = 0
+    ran: set[str] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     invocation_id: str = ""
 
 
-def environment(*, lake_root: str, folder: Path, pii_key: str, plan_json: str) -> dict[str, str]:
+def environment(*, lake_root: str, folder: Path, pii_key: str, plan_json: str, warned: bool = False) -> dict[str, str]:
     """The variables that dbt's process and the project read (`DBT`, macros/silver.sql, macros/keys.sql).
 
     Args:
@@ -56,12 +59,14 @@ def environment(*, lake_root: str, folder: Path, pii_key: str, plan_json: str) -
         folder: Where `WORK_FILE` is, or will be.
         pii_key: The secret behind the pseudonyms.
         plan_json: What is read of silver.
+        warned: Whether tests of the last build did.
     """
     return {
         "LAKEHOUSE_DBT_LAKE": lake_root,
         _FOLDER: str(folder),
         "LAKEHOUSE_DBT_PII_KEY": pii_key,
         "LAKEHOUSE_DBT_SILVER": plan_json,
+        "LAKEHOUSE_DBT_WARNED": "1" if warned else "",
         "DO_NOT_TRACK": "1",
     }
 
@@ -166,7 +171,8 @@ def _listen(line: str, messages: list[str], on_progress: Progress | None) -> Non
         return
     info, data = event.get("info", {}), event.get("data", {})
     if info.get("level") == "error" and str(info.get("msg", "")).strip():
-        messages.append(str(info["msg"]).strip())
+        # dbt adds where in its own code an error came from.
+        messages.append(str(info["msg"]).partition("Traceback (most recent call last)")[0].strip())
     if on_progress is not None and info.get("name") in _RESULT_EVENTS:
         node = data.get("node_info", {}).get("node_name") or data.get("name") or ""
         on_progress(int(data.get("index") or data.get("num_models") or 0), int(data.get("total") or 0), str(node))
@@ -179,6 +185,9 @@ def read_results(path: Path) -> DbtResult:
     for node in document["results"]:
         kind, name, status = node["unique_id"].split(".")[0], node["unique_id"].split(".")[2], node["status"]
         what = f"{kind} {name}: {status}"
+        if kind == "test":
+            result.ran.add(name)
+            result.warned |= {name} if status == "warn" else set()
         message = " ".join(str(node.get("message") or "").split())
         if status in {"error", "fail", "runtime error"}:
             result.failures.append(f"{what}: {message}")

@@ -35,13 +35,16 @@ def untouched(manifest: Path, changed: Iterable[str]) -> list[str]:
     """
     read = _read(manifest)
     below, nodes, news = _below(read), _built(read), set(changed)
-    needed = {key for key in nodes if below[key] & news or not below[key]}
-    waiting = list(needed)
-    while waiting:
-        for parent in read["parent_map"][waiting.pop()]:
-            if parent in nodes and parent not in needed and nodes[parent]["database"] == IN_MEMORY:
-                needed.add(parent)
-                waiting.append(parent)
+    parents: dict[str, list[str]] = read["parent_map"]
+    in_memory = {key for key, node in nodes.items() if node["database"] == IN_MEMORY}
+    tests = [key for key, node in read["nodes"].items() if node["resource_type"] == "test"]
+    needed: set[str] = set()
+    more = {key for key in nodes if below[key] & news or not below[key]}
+    while more:
+        needed |= more
+        # What is read by a model that is computed, or by a test that runs because of one.
+        readers = needed.union(test for test in tests if needed.intersection(parents[test]))
+        more = {parent for key in readers for parent in parents[key]} & in_memory - needed
     return sorted(node["name"] for key, node in nodes.items() if key not in needed)
 
 

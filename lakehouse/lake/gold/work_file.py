@@ -1,5 +1,8 @@
 """The DuckDB file that a build works on: how it begins, how it takes the place of the published one.
 
+It lies in a folder of its own, made anew for each build: dbt works there, and spills there. A dbt that outlived its
+build is in a folder that is gone, and can put nothing into the new one.
+
 Here: files. Not here: the life of a build (`lake.gold.builds`), the record that is written into it
 (`lake.gold.build_record`).
 """
@@ -20,11 +23,12 @@ def begin(work: Path, published: Path, keep: Keep) -> None:
     """Make the work file, or leave its making to dbt when it keeps nothing.
 
     Args:
-        work: Where; what a killed build left there goes.
+        work: Where, in a folder that is its own; what a killed build left there goes.
         published: The published file; it may be absent when nothing is kept.
         keep: What the build goes on from: `history` is what no build computes anew, snapshots and records of builds.
     """
     remove(work)
+    work.parent.mkdir(parents=True)
     try:
         if keep == "everything":
             shutil.copyfile(published, work)
@@ -45,19 +49,26 @@ def _copy_history(published: Path, work: Path) -> None:
         for schema, table in kept:
             connection.execute(f'create schema if not exists "{schema}"')
             connection.execute(f'create table "{schema}"."{table}" as from published."{schema}"."{table}"')
+        connection.execute("checkpoint")
 
 
-def publish(work: Path, published: Path) -> None:
+def publish(work: Path, published: Path, *, pack: bool) -> None:
     """Put the work file, read-only, in the place of the published one.
 
     Readers that have the old file open keep it; whoever opens the path from now on gets the new one.
+
+    Args:
+        work: The work file; its folder goes.
+        published: The place.
+        pack: Write the file anew, since blocks that are free, or partly so, still hold what was deleted from them.
     """
-    if _free_share(work) > MAX_FREE_SHARE:
+    if pack or _free_share(work) > MAX_FREE_SHARE:
         _pack(work)
     work.chmod(0o444)
     fsync(work)
     work.replace(published)
     fsync(published.parent)
+    remove(work)
 
 
 def _free_share(path: Path) -> float:
@@ -68,7 +79,7 @@ def _free_share(path: Path) -> float:
 
 
 def _pack(work: Path) -> None:
-    packed = _packed(work)
+    packed = work.with_name("packed.duckdb")
     with duck_connection() as connection:
         connection.execute(f"attach {literal(str(work))} as loose (read_only)")
         connection.execute(f"attach {literal(str(packed))} as packed")
@@ -78,12 +89,5 @@ def _pack(work: Path) -> None:
 
 
 def remove(work: Path) -> None:
-    """Take the work file away, with all that DuckDB puts beside one."""
-    for path in (work, _packed(work)):
-        path.unlink(missing_ok=True)
-        path.with_name(path.name + ".wal").unlink(missing_ok=True)
-        shutil.rmtree(path.with_name(path.name + ".tmp"), ignore_errors=True)
-
-
-def _packed(work: Path) -> Path:
-    return work.with_name("packed.duckdb")
+    """Take the work file away, with all that is beside it."""
+    shutil.rmtree(work.parent, ignore_errors=True)

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from lakehouse.defs.gold.assets import MANIFEST
+from lakehouse.engine.embedded.manifest import MANIFEST
 from lakehouse.lake.gold import builds, dbt_run
 from lakehouse.lake.gold.builds import GoldBuild
 from lakehouse.settings import load_settings

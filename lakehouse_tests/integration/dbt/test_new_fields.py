@@ -58,9 +58,15 @@ def test_new_fields_of_the_contract_show_up_in_the_wide_mart(tmp_path: Path, mon
         columns = {row[0] for row in connection.execute("describe obt_sales").fetchall()}
         values = connection.execute("select loyalty, count(*) from obt_sales group by all order by all").fetchall()
         lines = connection.execute("select count(*), count(store_location) from obt_sales").fetchall()
+        stores = connection.execute(
+            "select count(*), count(store_location), count(is_online) from dim_store"
+        ).fetchall()
+        customers = connection.execute("select count(*) = count(last_store_location) from dim_customer").fetchall()
     assert "nick" not in columns
     assert values == [(7, 1), (8, 1), (None, 20)]
     assert lines == [(22, 21)]
+    assert stores == [(4, 4, 4)], "what was known last stays known"
+    assert customers == [(False,)], "the new customer never had one"
 
 
 @pytest.mark.slow
@@ -76,7 +82,7 @@ def test_a_field_that_may_be_empty_now_is_empty_in_the_marts(tmp_path: Path, mon
     assert builds.build(settings).failures == []
 
     # A null that the contract does not allow is refused, and what was published stays.
-    nothing = {"payment_method": None, "store_location": None}
+    nothing = {"payment_method": None, "store_location": None, "store_id": None, "product_id": None, "category": None}
     append(path, silver.sale(rng, event_date=silver.DAYS[1], **nothing), fields)
     assert builds.build(settings).failures
 
@@ -88,7 +94,12 @@ def test_a_field_that_may_be_empty_now_is_empty_in_the_marts(tmp_path: Path, mon
         counted = connection.execute(
             "select count(*), count(payment_method), count(store_location) from obt_sales"
         ).fetchall()
+        sold = connection.execute(
+            "select count(*) from fct_sales"
+            " join dim_store using (store_key) join dim_product_current using (product_key)"
+        ).fetchall()
     assert counted == [(4, 3, 3)]
+    assert sold == [(4,)], "a sale without a store or product is of the one that is not known"
     # The relaxed tables stay; only what changed is computed from now on.
     append(path, silver.sale(rng, event_date=silver.DAYS[3], payment_method=None), relaxed)
     assert builds.build(settings).mode == "incremental"

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import builds, catalogue, dbt_run
@@ -18,7 +21,8 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.integration.dbt import silver
 
 MARTS = {
-    "daily_user_metrics", "dim_customer", "dim_date", "dim_payment_method", "dim_product", "dim_retail_country",
+    "daily_user_metrics", "dim_customer", "dim_date", "dim_payment_method", "dim_product",
+    "dim_product_current", "dim_retail_country",
     "dim_retail_customer", "dim_retail_product", "dim_shop_customer", "dim_shop_customer_history", "dim_store",
     "fct_retail_sales", "fct_sales", "fct_shop_orders", "obt_sales", "retail_daily", "sales_daily",
     "shop_customers_by_city", "user_events_daily",
@@ -104,7 +108,7 @@ def test_fresh_lake_gives_empty_marts_and_the_models_unit_tests_pass(lake_settin
         # Without the exclusion that production makes: the unit tests run too.
         result = dbt_run.run_dbt(["build"], run.env, run.state)
         assert result.failures == []
-        run.publish(result.invocation_id)
+        run.publish(result)
 
     assert result.tests_passed > 30
     assert run.plan.pins == {}
@@ -242,6 +246,10 @@ def test_incremental_builds_look_for_repeated_orders_where_something_changed(
     ]
     assert report.models < len(MARTS), "models of other streams are left alone"
 
+    silver.write_sales(home / "lake", rows, only={silver.DAYS[4]})
+    report = builds.build(lake_settings)
+    assert (report.touched, len(report.warnings)) == ({"sales": 1}, 1), "it lasts as long as its cause"
+
     twice = rows | {(silver.DAYS[0], "again"): next(row for (day, _), row in rows.items() if day == silver.DAYS[0])}
     silver.write_sales(home / "lake", twice, only={silver.DAYS[0]})
     refused = builds.build(lake_settings)
@@ -251,6 +259,7 @@ def test_incremental_builds_look_for_repeated_orders_where_something_changed(
         "test unique_combination_obt_sales_event_date__order_id__sales",
     }
     silver.write_sales(home / "lake", rows, only={silver.DAYS[0], silver.DAYS[2]})
+    assert builds.build(lake_settings).warnings == []
 
 
 def test_incremental_equals_full_refresh(lake_settings: Settings, home: Path, rows: silver.Rows) -> None:
@@ -292,6 +301,24 @@ def _abandon_a_build(settings: Settings) -> None:
         with pytest.raises(GoldBusyError, match=str(os.getpid())), builds.building(settings, wait_seconds=0):
             pass
         raise KeyboardInterrupt
+
+
+def test_a_build_that_needs_more_memory_than_it_may_take_writes_to_disk(
+    lake_settings: Settings, home: Path, rows: silver.Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_DBT_MEMORY", "60MB")
+    day = silver.DAYS[5]
+    known = next(row for (event_date, _), row in rows.items() if event_date == day)
+    table = pa.Table.from_pylist([known] * 60_000, schema=silver.SALES)
+    table = table.set_column(0, "order_id", pa.array([str(uuid.UUID(int=number)) for number in range(60_000)]))
+    write_deltalake(str(home / "lake" / "silver" / "sales"), table, mode="append")
+
+    report = builds.build(lake_settings, full_refresh=True)
+
+    assert report.published, report.failures
+    assert {path.name for path in builds.gold_path(lake_settings).parent.iterdir()} == {
+        "gold.duckdb", "build.lock", "pii.key", "dbt",
+    }  # fmt: skip
 
 
 def test_docs_are_one_page_without_remote_requests(lake_settings: Settings) -> None:

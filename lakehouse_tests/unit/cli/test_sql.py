@@ -37,9 +37,7 @@ def gold(home: Path) -> Path:
             " (date '2026-01-01', 'Home, Garden', 12.50::decimal(18,2), null),"
             " (date '2026-01-02', 'Books', 7.00::decimal(18,2), 'x')) t(event_date, category, net_amount, note)"
         )
-        write_record(
-            connection, BuildPlan("full", {}, frozenset(), "p", None), built_at=datetime.now(UTC), invocation_id="i"
-        )
+        write_record(connection, BuildPlan("full", {}, "p", None), built_at=datetime.now(UTC), invocation_id="i")
     return path
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from lakehouse.components import LakeResource
 from lakehouse.components.automation import Automation
-from lakehouse.defs.gold.assets import MANIFEST
 from lakehouse.defs.gold.definitions import gold, watched_tables
+from lakehouse.engine.embedded.manifest import MANIFEST
 
 pytestmark = pytest.mark.skipif(not MANIFEST.is_file(), reason="the dbt project is not parsed: lakehouse setup")
 SALES, COVID = dg.AssetKey(["silver", "sales"]), dg.AssetKey(["silver", "covid_updates"])

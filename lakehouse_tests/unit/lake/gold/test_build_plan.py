@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import os
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -10,6 +12,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.contracts.evolution import Schema, SchemaField
+from lakehouse.engine.embedded.manifest import fingerprint, is_stale
 from lakehouse.lake.gold import build_plan, build_record
 from lakehouse.lake.gold.build_plan import plan_build
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
@@ -41,7 +44,7 @@ def record(plan: BuildPlan) -> BuildRecord:
         "id",
         {name: pin.version for name, pin in plan.pins.items()},
         {name: pin.dates for name, pin in plan.pins.items()},
-        {name: pin.lasting for name, pin in plan.pins.items()},
+        plan.columns,
     )
 
 
@@ -155,9 +158,8 @@ def test_too_many_dates_are_one_pass(paths: LakePaths, monkeypatch: pytest.Monke
 
 def test_record_survives_in_the_gold_file(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
-    built = BuildPlan(
-        "full", {"o'sales": SilverPin(3, None, {"2026-01-01": "abc"}, {"n": "bigint"})}, frozenset(), "p", None
-    )
+    pin = SilverPin(3, None, {"2026-01-01": "abc"})
+    built = BuildPlan("full", {"o'sales": pin}, "p", None, {"o'sales": {"n": "bigint"}})
     when = dt.datetime(2026, 5, 1, 12, 30, tzinfo=dt.UTC)
     assert build_record.read_record(gold) is None
     with duckdb.connect(str(gold)) as connection:
@@ -165,18 +167,20 @@ def test_record_survives_in_the_gold_file(tmp_path: Path) -> None:
     assert build_record.read_record(gold) is None
 
     with duckdb.connect(str(gold)) as connection:
-        build_record.write_record(connection, built, built_at=when, invocation_id="first")
-        build_record.write_record(connection, built, built_at=when + dt.timedelta(seconds=1), invocation_id="second")
+        build_record.write_record(connection, built, built_at=when, invocation_id="first", warned={"no more"})
+        when += dt.timedelta(seconds=1)
+        build_record.write_record(connection, built, built_at=when, invocation_id="second", warned={"unique"})
 
     found = build_record.read_record(gold)
     assert found == BuildRecord(
-        when + dt.timedelta(seconds=1),
+        when,
         None,
         "p",
         "second",
         {"o'sales": 3},
         {"o'sales": {"2026-01-01": "abc"}},
         {"o'sales": {"n": "bigint"}},
+        frozenset({"unique"}),
     )
 
 
@@ -184,9 +188,7 @@ def test_record_without_any_silver_still_says_when(tmp_path: Path) -> None:
     gold = tmp_path / "gold.duckdb"
     when = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
     with duckdb.connect(str(gold)) as connection:
-        build_record.write_record(
-            connection, BuildPlan("full", {}, frozenset(), "p", "lake"), built_at=when, invocation_id="x"
-        )
+        build_record.write_record(connection, BuildPlan("full", {}, "p", "lake"), built_at=when, invocation_id="x")
 
     found = build_record.read_record(gold)
 
@@ -194,12 +196,70 @@ def test_record_without_any_silver_still_says_when(tmp_path: Path) -> None:
     assert (found.built_at, found.versions) == (when, {})
 
 
-def test_project_fingerprint_follows_models_and_secrets(tmp_path: Path) -> None:
+def test_project_fingerprint_follows_models_tests_and_secrets(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text("name: x", encoding="utf-8")
-    (tmp_path / "models").mkdir()
-    first = build_plan.project_fingerprint(tmp_path, "key")
-    (tmp_path / "models" / "a.sql").write_text("select 1", encoding="utf-8")
+    found = [fingerprint(tmp_path, "key"), fingerprint(tmp_path, "other key")]
+    for name in ("models/a.sql", "tests/generic/holds.sql", "profiles.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("select 1", encoding="utf-8")
+        found.append(fingerprint(tmp_path, "key"))
 
-    second = build_plan.project_fingerprint(tmp_path, "key")
+    assert len(set(found)) == 5
 
-    assert len({first, second, build_plan.project_fingerprint(tmp_path, "other key")}) == 3
+
+def test_a_manifest_of_another_project_is_stale_whatever_its_time(tmp_path: Path) -> None:
+    manifest = tmp_path / "target" / "manifest.json"
+    (tmp_path / "dbt_project.yml").write_text("name: x", encoding="utf-8")
+    manifest.parent.mkdir()
+    manifest.write_text("{}", encoding="utf-8")
+    assert is_stale(tmp_path, manifest), "nobody knows what it was made of"
+    manifest.with_name("made_of").write_text(fingerprint(tmp_path), encoding="utf-8")
+    assert not is_stale(tmp_path, manifest)
+
+    model = tmp_path / "models" / "a.sql"
+    model.parent.mkdir()
+    model.write_text("select 1", encoding="utf-8")
+    os.utime(model, (0, 0))
+    assert is_stale(tmp_path, manifest)
+
+
+def test_rows_that_may_have_gone_are_told_from_rows_that_came(paths: LakePaths) -> None:
+    write(paths, DAYS)
+    first = plan(paths)
+    write(paths, [DAYS[1]])
+    more = plan(paths, first)
+    assert (more.changed, more.loses_rows) == ({"sales"}, False)
+
+    DeltaTable(paths.silver("sales")).delete("event_date = '2026-01-03'")
+    write(paths, [DAYS[1]])
+    assert plan(paths, first).loses_rows
+    deleted = plan(paths)
+    write(paths, [DAYS[1]])
+    assert not plan(paths, deleted).loses_rows
+    DeltaTable(paths.silver("sales")).create_checkpoint()
+    for version in range(4):
+        (Path(paths.silver("sales")) / "_delta_log" / f"{version:020d}.json").unlink()
+    assert plan(paths, deleted).loses_rows, "the log does not tell any more"
+
+
+def test_a_table_that_was_restored_to_the_same_version_has_changed(paths: LakePaths) -> None:
+    write(paths, DAYS)
+    first = plan(paths)
+    shutil.rmtree(paths.silver("sales"))
+    write(paths, DAYS[:2])
+
+    again = plan(paths, first)
+
+    assert (again.mode, again.changed, again.loses_rows) == ("incremental", {"sales"}, True)
+    assert again.pins["sales"].touched == [day.isoformat() for day in DAYS]
+
+
+def test_single_models_built_again_leave_the_record_of_project_and_columns(paths: LakePaths) -> None:
+    """The others are not of today's project: the next build computes them."""
+    write(paths, DAYS)
+    first = plan(paths)
+
+    frozen = plan(paths, first, project="edited", full_refresh=True, frozen=True)
+
+    assert (frozen.project, frozen.columns) == (first.project, first.columns)
+    assert plan(paths, frozen, project="edited").mode == "full"

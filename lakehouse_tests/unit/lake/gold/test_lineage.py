@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.lake.gold.lineage import tables_below, untouched
+from lakehouse.engine.embedded.manifest import MANIFEST
+from lakehouse.lake.gold.lineage import IN_MEMORY, tables_below, untouched
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def manifest(tmp_path: Path) -> Path:
         "model.fct_visits": ["model.stg_visits"],
         "model.of_nothing": [],
         "test.unique": ["model.fct_orders"],
+        "test.visits_are_of_customers": ["model.stg_customers", "model.fct_visits"],
     }
     nodes = {
         key: {
@@ -58,7 +60,8 @@ def test_each_model_knows_the_tables_that_it_is_made_of(manifest: Path) -> None:
         ({"history/customers"}, {"fct_visits", "stg_visits"}),
         # A mart that is read is in the file already: neither it nor the view below it is needed.
         ({"orders"}, {"dim_customer", "fct_visits", "stg_customers", "stg_visits"}),
-        ({"visits"}, {"dim_customer", "fct_orders", "int_orders", "stg_customers", "stg_orders"}),
+        # A test of a mart that is computed reads the customers' view.
+        ({"visits"}, {"dim_customer", "fct_orders", "int_orders", "stg_orders"}),
         (
             {"nobody's"},
             {"dim_customer", "dim_date", "fct_orders", "fct_visits", "int_orders", "stg_customers", "stg_orders"}
@@ -68,3 +71,11 @@ def test_each_model_knows_the_tables_that_it_is_made_of(manifest: Path) -> None:
 )
 def test_what_stands_above_no_changed_table_is_left_alone(manifest: Path, changed: set[str], alone: set[str]) -> None:
     assert set(untouched(manifest, changed)) == alone
+
+
+def test_what_is_below_the_marts_is_in_memory_and_nothing_else_is() -> None:
+    """The database's name is dbt's: `dbt_project/profiles.yml` and `dbt_project.yml` decide about it."""
+    nodes = json.loads(MANIFEST.read_text(encoding="utf-8"))["nodes"].values()
+    for node in nodes:
+        if node["resource_type"] in {"model", "snapshot"}:
+            assert (node["database"] == IN_MEMORY) == (node["fqn"][1] in {"staging", "intermediate"}), node["name"]

@@ -34,7 +34,8 @@ def tables(path: Path) -> set[str]:
 def test_a_build_goes_on_from_what_it_will_not_compute(
     published: Path, tmp_path: Path, keep: work_file.Keep, kept: set[str]
 ) -> None:
-    work = tmp_path / "build.duckdb"
+    work = tmp_path / "build" / "build.duckdb"
+    work.parent.mkdir()
     work.write_bytes(b"left by a build that was killed")
 
     work_file.begin(work, published, keep)
@@ -46,34 +47,41 @@ def test_a_build_goes_on_from_what_it_will_not_compute(
 
 
 def test_nothing_kept_leaves_the_making_to_dbt(published: Path, tmp_path: Path) -> None:
-    work = tmp_path / "build.duckdb"
+    work = tmp_path / "build" / "build.duckdb"
+    work.parent.mkdir()
     work.write_bytes(b"left by a build that was killed")
-    spilled = tmp_path / "build.duckdb.tmp" / "duckdb_temp_storage-0.tmp"
-    spilled.parent.mkdir()
-    spilled.write_bytes(b"left as well")
+    (work.parent / "build.duckdb.tmp").mkdir()
 
     work_file.begin(work, published, "nothing")
 
-    assert not work.exists()
-    assert not spilled.parent.exists()
+    assert list(work.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize(("replaced", "is_packed"), [(True, True), (False, False)])
-def test_a_file_with_much_room_that_nothing_is_in_is_written_anew(
-    tmp_path: Path, replaced: bool, is_packed: bool
-) -> None:
-    work, gold = tmp_path / "build.duckdb", tmp_path / "gold.duckdb"
+@pytest.mark.parametrize(
+    ("replaced", "pack", "is_packed"),
+    [
+        pytest.param(False, False, False, id="nothing to gain"),
+        pytest.param(True, False, True, id="more than half of it is free"),
+        pytest.param(False, True, True, id="what was deleted must be gone"),
+    ],
+)
+def test_a_file_is_written_anew_when_it_has_to_be(tmp_path: Path, replaced: bool, pack: bool, is_packed: bool) -> None:
+    work, gold = tmp_path / "build" / "build.duckdb", tmp_path / "gold.duckdb"
+    work.parent.mkdir()
     with duckdb.connect(str(work)) as connection:
         connection.execute(f"create table fct_sales as {ROWS}")
+        connection.execute("insert into fct_sales values (-1, 'forget this person')")
+        connection.execute("checkpoint")
+        connection.execute("delete from fct_sales where i = -1")
         if replaced:
-            connection.execute("checkpoint")
             connection.execute("create or replace table fct_sales as select 1 as i")
     inode, size = work.stat().st_ino, work.stat().st_size
 
-    work_file.publish(work, gold)
+    work_file.publish(work, gold, pack=pack)
 
     assert tables(gold) == {"fct_sales"}
     assert not gold.stat().st_mode & 0o222, "readers cannot write to it"
     assert (gold.stat().st_ino != inode) == is_packed
-    assert (gold.stat().st_size < size / 2) == is_packed
+    assert (gold.stat().st_size < size / 2) == replaced
+    assert not pack or b"forget this person" not in gold.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"gold.duckdb"}
