@@ -65,8 +65,8 @@ class Sizes:
         return 2 * self.passes
 
 
-FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=510, fact=10_000_000)
-QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history=90, fact=1_000_000)
+FULL = Sizes(events=1_000_000, passes=4, warm_seconds=25, live_seconds=60, history=5_000, fact=10_000_000)
+QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history=300, fact=1_000_000)
 
 
 class Workbench:

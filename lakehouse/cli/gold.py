@@ -102,6 +102,7 @@ def _summarise(report: Any) -> None:
     )
     out.print(
         f"Gold published in {report.seconds:.1f} s ({report.mode}): {report.models} models, "
+        f"{f'{len(report.left_alone)} left alone, ' if report.left_alone else ''}"
         f"{report.tests_passed} tests passed, from silver {sources or 'with no tables yet'}.\n{report.path}",
         markup=False,
     )

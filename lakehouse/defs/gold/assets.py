@@ -85,6 +85,9 @@ def build_gold_assets(tables: Iterable[dg.AssetKey], manifest: Path) -> dg.Asset
 
     def gold(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         with typed_failures(context), lake.building_gold(whole=not context.is_subset) as build, _environment(build.env):
+            if build.left_alone:
+                names = ", ".join(build.left_alone)
+                context.log.info("Left alone, since nothing that they are made of has changed: %s.", names)
             dbt = LeanDbt(
                 project_dir=str(PROJECT),
                 profiles_dir=str(PROJECT),

@@ -9,7 +9,6 @@ that fails or is killed leaves nothing behind that a later one could trip over, 
 recorded versions.
 """
 
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from lakehouse.engine.storage import storage_errors
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import build_plan, build_record, dbt_run, work_file
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, Mode
+from lakehouse.lake.gold.pseudonyms import secret_key
 from lakehouse.lake.guards.identity import read_lake_id
 from lakehouse.lake.guards.locks import LockBusyError, exclusive
 from lakehouse.lake.paths import LakePaths
@@ -45,6 +45,7 @@ class GoldReport:
         warnings: Tests that only warn.
         versions: Silver version of each stream that gold was built from.
         touched: Number of event dates computed anew per stream; None for all.
+        left_alone: Models that are as they were, since nothing that they are made of has changed.
         seconds: Wall time of the whole build.
     """
 
@@ -58,6 +59,7 @@ class GoldReport:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     invocation_id: str = ""
+    left_alone: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -99,7 +101,8 @@ class GoldBuild:
     env: dict[str, str]
     arguments: list[str]
     state: Path
-    warned: frozenset[str] = frozenset()
+    warned: frozenset[str]
+    left_alone: list[str]
 
     def publish(self, result: dbt_run.DbtResult) -> Path:
         """Record the build in the work file and put that in the place of the published one.
@@ -144,7 +147,7 @@ def building(
     folder, work = gold_path(settings).parent, work_path(settings)
     with storage_errors(), _exclusively(folder / "build.lock", wait_seconds):
         paths = LakePaths.of(settings)
-        pii_key = _pii_key(settings)
+        pii_key = secret_key(folder)
         lake_id = read_lake_id(paths)
         previous = last_build(settings)
         plan = build_plan.plan_build(
@@ -161,12 +164,13 @@ def building(
         env = dbt_run.environment(
             lake_root=paths.root, folder=work.parent, pii_key=pii_key, plan_json=plan.as_json(), warned=bool(warned)
         )
-        arguments = dbt_run.build_arguments(plan, frozen=frozen)
+        left_alone = dbt_run.left_alone(plan, frozen=frozen)
+        arguments = dbt_run.build_arguments(plan, left_alone)
         is_whole = plan.mode == "full" and not frozen
         keep: work_file.Keep = "nothing" if not is_known else "history" if is_whole else "everything"
         work_file.begin(work, gold_path(settings), keep)
         try:
-            yield GoldBuild(settings, plan, env, arguments, folder / "dbt", warned)
+            yield GoldBuild(settings, plan, env, arguments, folder / "dbt", warned, left_alone)
         finally:
             # After a full disk above all: what nobody will read must not keep it full.
             work_file.remove(work)
@@ -226,19 +230,9 @@ def build(
         failures=result.failures,
         warnings=result.warnings,
         invocation_id=result.invocation_id,
+        left_alone=run.left_alone,
         seconds=time.monotonic() - started,
     )
-
-
-def _pii_key(settings: Settings) -> str:
-    """The secret behind the pseudonyms, made once; it stays beside gold and never inside."""
-    path = gold_path(settings).parent / "pii.key"
-    if not path.is_file():
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_text(secrets.token_hex(16), encoding="utf-8")
-        temporary.chmod(0o600)
-        temporary.replace(path)
-    return path.read_text(encoding="utf-8")
 
 
 @contextmanager

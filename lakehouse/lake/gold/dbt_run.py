@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,24 +71,27 @@ def environment(*, lake_root: str, folder: Path, pii_key: str, plan_json: str, w
     }
 
 
-def build_arguments(plan: BuildPlan, *, frozen: bool) -> list[str]:
-    """The command line of a build: everything, or what stands above the tables of silver that have changed.
+def left_alone(plan: BuildPlan, *, frozen: bool) -> list[str]:
+    """The models that a build need not compute, by name.
 
     Args:
         plan: What the build reads.
         frozen: As in `builds.building`: which models are built is said elsewhere.
     """
+    is_for_changes = plan.mode == "incremental" and not frozen
+    return untouched(MANIFEST, plan.changed) if is_for_changes and not is_stale(PROJECT, MANIFEST) else []
+
+
+def build_arguments(plan: BuildPlan, without: Sequence[str]) -> list[str]:
+    """The command line of a build of everything but some models."""
     # Unit tests look at the SQL, not at the data; `make test` runs them.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.mode == "full":
-        return [*arguments, "--full-refresh"]
-    if plan.mode == "unchanged" or frozen or is_stale(PROJECT, MANIFEST):
-        return arguments
-    left_alone = untouched(MANIFEST, plan.changed)
-    # Cautious: a test between a model that is left alone and one that is not does run.
-    return (
-        [*arguments, "--exclude", " ".join(left_alone), "--indirect-selection", "cautious"] if left_alone else arguments
-    )
+        arguments += ["--full-refresh"]
+    if without:
+        # Cautious: a test between a model that is left alone and one that is not does run.
+        arguments += ["--exclude", " ".join(without), "--indirect-selection", "cautious"]
+    return arguments
 
 
 def run_dbt(

@@ -1,6 +1,7 @@
 """The ledger reads Delta logs as they are on disk, and names a damaged commit instead of passing over it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,43 @@ def test_the_last_plan_is_found_behind_other_commits(tmp_path: Path) -> None:
     assert known is not None
     assert (known[0].batch, known[0].end, known[1].version) == (4, {0: 3}, 0)
     assert merged_through(path) == 9
+
+
+def long_log(path: Path, commits: int) -> str:
+    """A log of so many bronze batches with a note of its last checkpoint, a tenth commit, as bronze leaves it."""
+    log = path / "_delta_log"
+    log.mkdir(parents=True)
+    for number in range(commits):
+        plan = {
+            "kind": "bronze", "stream": "s", "topic_id": "t", "batch": number, "start": {"0": number},
+            "end": {"0": number + 1}, "day": "2026-11-20", "writer": "w", "generations": ["t"],
+        }  # fmt: skip
+        info = {"timestamp": number, "operation": "WRITE", "userMetadata": json.dumps(plan)}
+        (log / f"{number:020d}.json").write_text(json.dumps({"commitInfo": info}), encoding="utf-8")
+    (log / "_last_checkpoint").write_text(json.dumps({"version": (commits - 1) // 10 * 10}), encoding="utf-8")
+    return str(path)
+
+
+def test_batch_5000_asks_the_log_for_no_more_than_batch_100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("read_text", "is_file", "stat", "open", "iterdir", "glob"):
+        known = getattr(Path, name)
+
+        def counted(path: Path, *args: object, known: Callable[..., object] = known, **more: object) -> object:
+            asked.append(path.name)
+            return known(path, *args, **more)
+
+        monkeypatch.setattr(Path, name, counted)
+    counts = []
+    for commits in (100, 5_000):
+        path = long_log(tmp_path / str(commits), commits)
+        asked.clear()
+        known_plan = last_plan(path)
+        assert known_plan is not None
+        assert (known_plan[0].batch, current_version(path)) == (commits - 1, commits - 1)
+        counts.append(len(asked))
+
+    assert counts[0] == counts[1] < 60
 
 
 def test_a_table_that_does_not_exist_has_no_history(tmp_path: Path) -> None:
