@@ -14,7 +14,8 @@ from deltalake import write_deltalake
 
 from benchmarks.figures import Figure
 from benchmarks.workbench import Workbench
-from lakehouse.engine.duck import delta_connection, duck_connection, literal
+from lakehouse.contracts.load import load_stream
+from lakehouse.engine.duck import delta_connection, duck_connection, duck_type, literal
 from lakehouse.lake.gold.builds import GoldReport, build, require_gold
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings, load_settings
@@ -27,21 +28,6 @@ DAYS = 100
 NEW_ROWS = 10_000
 _PASSES = 3
 _DAY = 86_400
-_FIELDS = {
-    "order_id": "varchar",
-    "store_id": "varchar",
-    "product_id": "varchar",
-    "product_name": "varchar",
-    "category": "varchar",
-    "quantity": "integer",
-    "unit_price": "decimal(12,2)",
-    "total_price": "decimal(14,2)",
-    "sale_timestamp": "timestamptz",
-    "customer_id": "varchar",
-    "payment_method": "varchar",
-    "discount": "decimal(5,4)",
-    "store_location": "varchar",
-}
 
 
 def measure(bench: Workbench) -> list[Figure]:
@@ -85,7 +71,7 @@ def _one_day(connection: "DuckDBPyConnection", file: Path, rows: int) -> None:
     events = SalesGenerator(seed=1, now=lambda: midnight + next(ticks) * _DAY / rows)
     with file.open("wb") as lines:
         lines.writelines(event.value + b"\n" for event in islice(events, rows))
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in _FIELDS.items())
+    columns = ", ".join(f"{field.name}: '{duck_type(field.type)}'" for field in load_stream("sales").fields)
     connection.execute(
         f"create table day as from read_json({literal(str(file))}, format = 'nd', columns = {{{columns}}})"
     )

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 _MODEST: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB", "threads": 2}
 
 
+_TYPES = {
+    "string": "varchar",
+    "long": "bigint",
+    "timestamp": "timestamptz",
+    "binary": "blob",
+    "array<bigint>": "bigint[]",
+}
+
+
+def duck_type(kind: str) -> str:
+    """What DuckDB calls a type of a contract or of Spark."""
+    return _TYPES.get(kind, kind)
+
+
 def duck_connection(
     database: Path | None = None, *, read_only: bool = False, modest: bool = False
 ) -> "DuckDBPyConnection":

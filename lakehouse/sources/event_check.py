@@ -10,11 +10,11 @@ from typing import Any
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
+from lakehouse.engine.duck import duck_type
 
 # Spark's `x rlike 'pattern'` in DuckDB's words; the rest of the rules' SQL means the same in both.
 _RLIKE = re.compile(r"(\w+)\s+rlike\s+('(?:[^']|'')*')", re.IGNORECASE)
 _MATCHES = r"regexp_matches(\1, \2)"
-_DUCKDB_TYPES = {"string": "varchar", "long": "bigint", "timestamp": "timestamptz"}
 
 
 def broken_promises(contract: StreamContract, values: list[bytes]) -> list[list[str]]:
@@ -33,8 +33,7 @@ def broken_promises(contract: StreamContract, values: list[bytes]) -> list[list[
     given = [[_text(field.value_in(event)) if event else None for event in events] for field in fields]
     texts = ", ".join(f"unnest(?::varchar[]) as t{number}" for number in range(len(fields)))
     casts = ", ".join(
-        f'try_cast(t{number} as {_DUCKDB_TYPES.get(field.type, field.type)}) as "{field.name}"'
-        for number, field in enumerate(fields)
+        f'try_cast(t{number} as {duck_type(field.type)}) as "{field.name}"' for number, field in enumerate(fields)
     )
     rules = "".join(f", ({_RLIKE.sub(_MATCHES, rule.sql)})" for rule in contract.rules)
     query = f"select * {rules} from (select {casts} from (select {texts}))"  # noqa: S608 - from the contract

@@ -37,7 +37,7 @@ def test_a_build_killed_in_dbt_leaves_the_old_gold_and_the_next_one_is_right(hom
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    # dbt notes what it asks of DuckDB: by then the facts are computed, and the file is not what it was.
+    # dbt notes what it asks of DuckDB: by then the facts are computed, and not yet in the file.
     noted = builds.gold_path(home).with_name("dbt") / "target/run/lakehouse/models/marts/sales/dim_store.sql"
     before = noted.stat().st_mtime_ns
     wait_for(lambda: noted.stat().st_mtime_ns != before or builder.poll() is not None, 120)

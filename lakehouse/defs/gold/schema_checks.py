@@ -3,22 +3,16 @@
 Here: these checks. Not here: what makes a table change (`dbt_project/macros/contracts.sql`).
 """
 
-import json
 from pathlib import Path
 
 import dagster as dg
 
-from lakehouse.lake.gold.lineage import IN_MEMORY
+from lakehouse.lake.gold.lineage import published
 
 
 def gold_tables(manifest: Path) -> list[dg.AssetKey]:
     """The assets that a build publishes: marts and snapshots, not what is below them."""
-    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
-    return sorted(
-        dg.AssetKey(["gold", node["name"]])
-        for node in nodes
-        if node["resource_type"] in {"model", "snapshot"} and node["database"] != IN_MEMORY
-    )
+    return [dg.AssetKey(["gold", name]) for name in published(manifest)]
 
 
 def build_schema_checks(tables: list[dg.AssetKey]) -> list[dg.AssetChecksDefinition]:

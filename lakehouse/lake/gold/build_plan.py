@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.engine.duck import delta_connection, literal
 from lakehouse.lake.gold.build_record import BuildPlan, BuildRecord, SilverPin
+from lakehouse.lake.gold.lineage import SOURCES
 from lakehouse.lake.ledger import commits
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.schema.accepted import read_accepted
@@ -36,8 +37,8 @@ def gold_streams(project: Path, streams: Iterable[str]) -> list[str]:
     named: set[str] = set()
     for path in (project / "models").rglob("_sources.yml"):
         for source in yaml.safe_load(path.read_text(encoding="utf-8")).get("sources", []):
-            before = {"silver": "", "history": "history/"}.get(source["name"])
-            named |= set() if before is None else {before + table["name"] for table in source["tables"]}
+            if source["name"] in SOURCES:
+                named |= {SOURCES[source["name"]] + table["name"] for table in source["tables"]}
     known = set(streams)
     return sorted(name for name in named if name.removeprefix("history/") in known)
 

@@ -159,15 +159,15 @@ def building(
             full_refresh=full_refresh,
             frozen=frozen,
         )
-        is_known = previous is not None and previous.lake_id == lake_id
-        warned = previous.warned if previous is not None and is_known else frozenset()
+        known = previous if previous is not None and previous.lake_id == lake_id else None
+        warned = known.warned if known else frozenset()
         env = dbt_run.environment(
             lake_root=paths.root, folder=work.parent, pii_key=pii_key, plan_json=plan.as_json(), warned=bool(warned)
         )
         left_alone = dbt_run.left_alone(plan, frozen=frozen)
         arguments = dbt_run.build_arguments(plan, left_alone)
         is_whole = plan.mode == "full" and not frozen
-        keep: work_file.Keep = "nothing" if not is_known else "history" if is_whole else "everything"
+        keep: work_file.Keep = "nothing" if known is None else "history" if is_whole else "everything"
         work_file.begin(work, gold_path(settings), keep)
         try:
             yield GoldBuild(settings, plan, env, arguments, folder / "dbt", warned, left_alone)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_SOURCES = {"silver": "", "history": "history/"}
+SOURCES = {"silver": "", "history": "history/"}
+"""dbt's sources that are tables of the lake, and how `LakePaths.readable` begins their names."""
 _BUILT = ("model", "snapshot")
 IN_MEMORY = "memory"
 """The database of what is below the marts (`dbt_project.yml`): it is there only while a build lasts."""
@@ -48,6 +49,11 @@ def untouched(manifest: Path, changed: Iterable[str]) -> list[str]:
     return sorted(node["name"] for key, node in nodes.items() if key not in needed)
 
 
+def published(manifest: Path) -> list[str]:
+    """The models and snapshots that a build publishes: marts, not what is below them."""
+    return sorted(node["name"] for node in _built(_read(manifest)).values() if node["database"] != IN_MEMORY)
+
+
 def _read(manifest: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     return found
@@ -60,9 +66,9 @@ def _built(read: Mapping[str, Any]) -> dict[str, Any]:
 def _below(read: Mapping[str, Any]) -> dict[str, set[str]]:
     """The tables of silver below each node, by its id."""
     known: dict[str, set[str]] = {
-        key: {_SOURCES[source["source_name"]] + source["name"]}
+        key: {SOURCES[source["source_name"]] + source["name"]}
         for key, source in read["sources"].items()
-        if source["source_name"] in _SOURCES
+        if source["source_name"] in SOURCES
     }
 
     def find(key: str) -> set[str]:

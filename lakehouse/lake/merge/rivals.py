@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from lakehouse.engine.duck import lasting_delta_connection, literal
+from lakehouse.engine.duck import duck_type, lasting_delta_connection, literal
 from lakehouse.lake.log.actions import Add
 from lakehouse.lake.merge.known_keys import KnownKeys
 from lakehouse.lake.merge.staged import VALID, Staged
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pyroaring import BitMap64
 
 _FILES_AT_ONCE = 128
-_DUCK_TYPES = {"string": "varchar", "timestamp": "timestamptz", "binary": "blob", "array<bigint>": "bigint[]"}
 
 
 @dataclass
@@ -132,8 +131,7 @@ def rivals_of(
     )
     told = "".join(f', "{name}"' for name in of_file)
     columns = ", ".join(
-        f'cast({"f" if name in of_file else "r"}."{name}" as {_DUCK_TYPES.get(types[name], types[name])}) as "{name}"'
-        for name in wanted
+        f'cast({"f" if name in of_file else "r"}."{name}" as {duck_type(types[name])}) as "{name}"' for name in wanted
     )
     vectors = {path: read_vector(staged.table, add) for path, add in held.items() if add.get("deletionVector")}
     hidden = pa.table(

@@ -15,7 +15,7 @@ from datetime import time as clock
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.engine.duck import delta_connection, literal
+from lakehouse.engine.duck import delta_connection, duck_type, literal
 from lakehouse.lake.batch.daily_views import COLUMNS, VIEW, record_of
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 MINUTES = "user_event_counts_1m"
 WINDOWS = "windowed_counts"
-_DUCKDB_TYPES = {"string": "varchar", "timestamp": "timestamptz"}
-_EMPTY = ", ".join(f"cast(null as {_DUCKDB_TYPES.get(kind, kind)}) as {name}" for name, kind in COLUMNS.items())
+_EMPTY = ", ".join(f"cast(null as {duck_type(kind)}) as {name}" for name, kind in COLUMNS.items())
 
 
 def union_sql(boundary: date | None) -> str:
