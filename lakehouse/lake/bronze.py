@@ -24,7 +24,7 @@ from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import bronze_lock, exclusive
 from lakehouse.lake.ledger import Commit, commit_at, current_version, last_plan
 from lakehouse.lake.log.append import append
-from lakehouse.lake.log.staging import staging_folder
+from lakehouse.lake.log.staging import FILE_OPTIONS, staging_folder
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.planner import WAIT_SECONDS, next_plan, resume_points, within_rate
@@ -38,12 +38,9 @@ if TYPE_CHECKING:
 
 # Of these the log has statistics: of payloads they would cost time and copy personal data.
 _STATS = ("partition", "offset", "timestamp", "batch")
-# Keys, payloads and offsets hardly repeat: a dictionary of them is built for nothing. The fastest level makes the
-# same size.
-_FILES = {
-    **{f"parquet.enable.dictionary#{name}": "false" for name in ("key", "value", "offset", "timestamp")},
-    "parquet.compression.codec.zstd.level": "1",
-    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+# Keys, payloads and offsets hardly repeat: a dictionary of them is built for nothing.
+_FILES = FILE_OPTIONS | {
+    f"parquet.enable.dictionary#{name}": "false" for name in ("key", "value", "offset", "timestamp")
 }
 _LOCK_SECONDS = 900.0
 # What the Kafka source says when planned offsets do not exist any more.
