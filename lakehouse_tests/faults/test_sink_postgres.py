@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tenacity import stop_after_attempt
 
@@ -155,8 +156,11 @@ def test_a_server_that_dies_between_staging_and_merge(
 
     def kill_the_server(point: str) -> None:
         if point == "after_staging" and not killed:
-            killed.append(embedded.status(postgres)[0].pid)
-            os.kill(killed[0], signal.SIGKILL)
+            # With all of its processes: the one that serves us may live long enough to commit.
+            server = psutil.Process(embedded.status(postgres)[0].pid)
+            for process in (server, *server.children(recursive=True)):
+                process.kill()
+            killed.append(server.pid)
 
     monkeypatch.setattr(sink, "crash_point", kill_the_server)
     assert sink.load(wider, settings).rows == 5

@@ -3,7 +3,6 @@
 import os
 import random
 import threading
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
 
 from lakehouse.errors import GoldBusyError, GoldMissingError, UsageError
 from lakehouse.lake.gold import builds, catalogue, dbt_run
@@ -303,26 +300,6 @@ def _abandon_a_build(settings: Settings) -> None:
         with pytest.raises(GoldBusyError, match=str(os.getpid())), builds.building(settings, wait_seconds=0):
             pass
         raise KeyboardInterrupt
-
-
-def test_a_build_that_needs_more_memory_than_it_may_take_writes_to_disk(
-    lake_settings: Settings, home: Path, rows: silver.Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Twice what two sorts at once cannot do without; half of that is too little when the machine is busy.
-    monkeypatch.setenv("LAKEHOUSE_DBT_MEMORY", "250MB")
-    day = silver.DAYS[5]
-    known = next(row for (event_date, _), row in rows.items() if event_date == day)
-    ids = pa.array([str(uuid.UUID(int=number)) for number in range(500_000)])
-    table = pa.Table.from_pylist([known], schema=silver.SALES).take(pa.array([0] * len(ids)))
-    table = table.set_column(0, "order_id", ids)
-    write_deltalake(str(home / "lake" / "silver" / "sales"), table, mode="append")
-
-    report = builds.build(lake_settings, full_refresh=True)
-
-    assert report.published, report.failures
-    assert {path.name for path in builds.gold_path(lake_settings).parent.iterdir()} == {
-        "gold.duckdb", "build.lock", "pii.key", "dbt",
-    }  # fmt: skip
 
 
 def test_docs_are_one_page_without_remote_requests(lake_settings: Settings) -> None:
