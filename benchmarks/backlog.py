@@ -13,7 +13,6 @@ from benchmarks.workbench import Workbench
 from lakehouse.engine.embedded.stack import status
 from lakehouse.lake.schema.tables import ensure_tables
 
-EVENTS = 10_000_000
 _SAMPLE_SECONDS = 0.2
 
 
@@ -42,8 +41,9 @@ class Watch:
                 return
 
 
-def measure(bench: Workbench, events: int) -> list[Figure]:
+def measure(bench: Workbench) -> list[Figure]:
     """Rows per second to bronze and the most memory of broker, Spark and worker meanwhile."""
+    events = bench.sizes.large_backlog
     contract = bench.stream("large_backlog")
     bench.fill(contract, events)
     bench.say(f"backlog: {events:,} events to bronze")

@@ -20,7 +20,7 @@ class Figure:
         name: Stable key in the JSON results.
         title: The same for people.
         value: What was measured, in `unit`.
-        unit: rows/s, s, ms, MB or x (a ratio).
+        unit: rows/s, MB/s, s, ms, MB or x (a ratio).
         better: Whether a higher or a lower value is better.
         target: What it should reach; None where there is no promise.
         limit: What the machine itself could do in the same run, in the same unit; None where that means nothing.

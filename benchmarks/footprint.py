@@ -42,13 +42,13 @@ def memory(bench: Workbench) -> list[Figure]:
     ]
 
 
-def start(bench: Workbench, first_start_seconds: float) -> list[Figure]:
+def start(bench: Workbench) -> list[Figure]:
     """Seconds of imports and commands, medians of five."""
     bench.say("imports and commands")
     imports = [_import_seconds(bench) for _ in range(_TIMES)]
     dagster, ours = (median(column) for column in zip(*imports, strict=True))
     return [
-        Figure("up_seconds", "lakehouse up, nothing running (jars there)", first_start_seconds, "s", "lower"),
+        Figure("up_seconds", "lakehouse up, nothing running (jars there)", bench.start_seconds, "s", "lower"),
         Figure("second_up_seconds", "lakehouse up, all running", _command(bench, "up"), "s", "lower"),
         Figure("help_seconds", "lakehouse --help", _command(bench, "--help"), "s", "lower", target=0.3),
         Figure(

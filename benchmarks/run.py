@@ -5,14 +5,27 @@ Here: which parts run and where results go. Not here: measuring, formatting.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks import backlog, durability, footprint, gold, growth, history, latency, loading, peers, throughput
+from benchmarks import (
+    backlog,
+    durability,
+    footprint,
+    gold,
+    growth,
+    history,
+    latency,
+    loading,
+    peers,
+    scaling,
+    throughput,
+)
 from benchmarks.conditions import conditions
 from benchmarks.figures import COLUMNS, Figure, between_markers, markdown
 from benchmarks.workbench import FULL, QUICK, Workbench, workbench
@@ -23,17 +36,30 @@ from lakehouse.settings import PROJECT_ROOT
 RESULTS = PROJECT_ROOT / "benchmarks" / "results"
 PAGE = PROJECT_ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-PARTS = ("throughput", "peers", "latency", "history", "growth", "durability", "loading", "gold", "memory", "start")
-# The backlog needs some 10 GB of disk: it is measured only when it is asked for.
-ALL = (*PARTS, "backlog")
+MEASURES: dict[str, Callable[[Workbench], list[Figure]]] = {
+    "throughput": throughput.measure,
+    "peers": peers.measure,
+    "latency": latency.measure,
+    "history": history.measure,
+    "growth": growth.measure,
+    "scaling": scaling.measure,
+    "durability": durability.measure,
+    "loading": loading.measure,
+    "gold": gold.measure,
+    "backlog": backlog.measure,
+    "memory": footprint.memory,
+    "start": footprint.start,
+}
+# The backlog needs some 10 GB of disk.
+_WHEN_ASKED_FOR = {"backlog"}
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def bench(
-    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this part: {', '.join(ALL)}.")] = None,
-    events: Annotated[int, typer.Option(help="Events of the part backlog.", min=1_000)] = backlog.EVENTS,
+    only: Annotated[list[str] | None, typer.Option(help=f"Measure only this part: {', '.join(MEASURES)}.")] = None,
+    events: Annotated[int, typer.Option(help="Events of the part backlog.", min=1_000)] = FULL.large_backlog,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under two minutes; writes no results.")] = False,
     name: Annotated[str, typer.Option(help="Short name in the file's name. [default: cores]")] = "",
     docs: Annotated[bool, typer.Option("--docs", help="Put the table into docs/benchmarks.md too.")] = False,
@@ -43,10 +69,10 @@ def bench(
 
     Example: python -m benchmarks.run --only latency
     """
-    parts = list(only or PARTS)
-    unknown = sorted(set(parts) - set(ALL))
+    parts = only or [part for part in MEASURES if part not in _WHEN_ASKED_FOR]
+    unknown = sorted(set(parts) - set(MEASURES))
     if unknown:
-        raise UsageError(f"--only {unknown[0]} is not possible.", fix=f"Choose of: {', '.join(ALL)}.")
+        raise UsageError(f"--only {unknown[0]} is not possible.", fix=f"Choose of: {', '.join(MEASURES)}.")
     began = time.monotonic()
     facts = conditions()
     if facts["load_before"] > facts["cores"] / 2:
@@ -55,8 +81,8 @@ def bench(
     def say(step: str) -> None:
         err.print(f"{time.monotonic() - began:6.1f} s  {step}", markup=False, soft_wrap=True)
 
-    with workbench(QUICK if quick else FULL, say) as (stand, start_seconds):
-        figures, failed = _measure(stand, parts, start_seconds, events)
+    with workbench(replace(QUICK if quick else FULL, large_backlog=events), say) as stand:
+        figures, failed = _measure(stand, parts)
         facts |= {"events": stand.sizes.events, "event_bytes": stand.event_bytes, "parts": parts, "failed": failed}
     facts |= {"seconds": round(time.monotonic() - began), "quick": quick}
     document = {"conditions": facts, "figures": [figure.as_dict() for figure in figures]}
@@ -72,28 +98,15 @@ def bench(
         raise LakehouseError(f"Not measured: {', '.join(failed)}.", fix="Their errors are above; the rest is written.")
 
 
-def _measure(stand: Workbench, parts: list[str], start_seconds: float, events: int) -> tuple[list[Figure], list[str]]:
+def _measure(stand: Workbench, parts: Collection[str]) -> tuple[list[Figure], list[str]]:
     """The figures of the parts, and the parts that failed: an hour's other figures are not lost with one of them."""
-    measures: dict[str, Callable[[], list[Figure]]] = {
-        "throughput": lambda: throughput.measure(stand),
-        "peers": lambda: peers.measure(stand),
-        "latency": lambda: latency.measure(stand),
-        "history": lambda: history.measure(stand),
-        "growth": lambda: growth.measure(stand),
-        "durability": lambda: durability.measure(stand),
-        "loading": lambda: loading.measure(stand),
-        "gold": lambda: gold.measure(stand),
-        "backlog": lambda: backlog.measure(stand, events),
-        "memory": lambda: footprint.memory(stand),
-        "start": lambda: footprint.start(stand, start_seconds),
-    }
     figures: list[Figure] = []
     failed = []
-    for part, measure in measures.items():
+    for part, measure in MEASURES.items():
         if part not in parts:
             continue
         try:
-            figures += measure()
+            figures += measure(stand)
         except Exception:  # noqa: BLE001 - told, and the exit code says so
             err.print_exception()
             failed.append(part)

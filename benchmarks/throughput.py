@@ -5,6 +5,7 @@ more. A server runs for weeks: the median of the second half of the passes count
 """
 
 import json
+import os
 import time
 from statistics import median
 
@@ -15,8 +16,6 @@ from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
 from lakehouse.lake.records import RecordReader
-from lakehouse.lake.silver import SilverWriter
-from lakehouse.lake.steps import Steps
 from lakehouse.transforms.events import typed
 
 
@@ -36,7 +35,24 @@ def measure(bench: Workbench) -> list[Figure]:
     filled, bronze = _bronze(bench, consume, parquet)
     parse = _parse_limit(bench, filled)
     silver = _silver(bench, filled, parse)
-    return [produced, *bronze, *silver, _both(bench, parquet)]
+    both = _both(bench, parquet)
+    cores = len(os.sched_getaffinity(0))
+    in_bytes = [bytes_per_core(rate, bench.event_bytes, cores) for rate in (bronze[-1], silver[-1], both)]
+    return [produced, *bronze, *silver, both, *in_bytes]
+
+
+def bytes_per_core(rate: Figure, event_bytes: int, cores: int) -> Figure:
+    """A rate in bytes of events, and how many such cores 10 TB an hour would be: arithmetic, not a measurement."""
+    each = rate.value * event_bytes / 1e6 / cores
+    wanted = 10e12 / 3600 / 1e6 / each
+    return Figure(
+        rate.name.replace("_rows_per_second", "_mb_per_second_per_core"),
+        f"{rate.title}, per core",
+        each,
+        "MB/s",
+        "higher",
+        note=f"10 TB an hour would be {wanted:,.0f} such cores, if rows, disks and network grew as evenly",
+    )
 
 
 def _passes(seconds: list[float], rows: int) -> tuple[float, str]:
@@ -123,12 +139,8 @@ def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Fi
     for number in range(bench.sizes.passes_for_rates):
         bench.say(f"silver, pass {number + 1} of {bench.sizes.passes_for_rates}")
         bench.forget_silver(contract)
-        writer = SilverWriter(contract, bench.settings, bench.spark)
         began = time.monotonic()
-        read = 0
-        with Steps(writer, bench.settings.max_batch_rows) as steps:
-            while (done := steps.merge_next()) is not None:
-                read += done.read
+        read = bench.merge_up(contract)
         seconds.append(time.monotonic() - began)
         assert read == bench.sizes.events
     rate, note = _passes(seconds, bench.sizes.events)

@@ -28,6 +28,8 @@ from lakehouse.lake.in_flight import InFlight
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
 from lakehouse.lake.schema.tables import ensure_tables
+from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.steps import Steps
 from lakehouse.settings import Settings, load_settings
 from lakehouse.sources.producer import EventSender, Summary, run
 from lakehouse.sources.sales import SalesGenerator
@@ -50,6 +52,7 @@ class Sizes:
         live_seconds: Measured seconds of the live drain, after `warm_seconds` that do not count.
         history: Bronze batches on one table.
         fact: Rows of the largest table of gold.
+        large_backlog: Events of a backlog that is larger than memory.
     """
 
     events: int
@@ -58,6 +61,7 @@ class Sizes:
     live_seconds: int
     history: int
     fact: int
+    large_backlog: int = 10_000_000
 
     @property
     def passes_for_rates(self) -> int:
@@ -70,12 +74,13 @@ QUICK = Sizes(events=100_000, passes=2, warm_seconds=8, live_seconds=15, history
 
 
 class Workbench:
-    """The running stack, one Spark session, and what the measurements share."""
+    """The running stack, which took `start_seconds` to start, one Spark session, and what the measurements share."""
 
-    def __init__(self, settings: Settings, sizes: Sizes, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, sizes: Sizes, say: Callable[[str], None], start_seconds: float) -> None:
         self.settings = settings
         self.sizes = sizes
         self.say = say
+        self.start_seconds = start_seconds
         self.spark: SparkSession = connect(settings.spark_remote)
         self.sent: Summary | None = None
         self.event_bytes = 0
@@ -132,6 +137,14 @@ class Workbench:
                     else:
                         return taken
 
+    def merge_up(self, contract: StreamContract) -> int:
+        """Bring the stream's silver up to its bronze as a drain does; returns the rows that were read."""
+        read = 0
+        with Steps(SilverWriter(contract, self.settings, self.spark), self.settings.max_batch_rows) as steps:
+            while (done := steps.merge_next()) is not None:
+                read += done.read
+        return read
+
     def fill(self, contract: StreamContract, count: int) -> Summary:
         """Send events to the stream's topic, as fast as the broker takes them."""
         self.say(f"sending {count:,} events")
@@ -150,8 +163,8 @@ class Workbench:
 
 
 @contextmanager
-def workbench(sizes: Sizes, say: Callable[[str], None]) -> Iterator[tuple[Workbench, float]]:
-    """Start a stack of its own; yields it with the seconds that the start took, and removes everything afterwards."""
+def workbench(sizes: Sizes, say: Callable[[str], None]) -> Iterator[Workbench]:
+    """Start a stack of its own; removes everything afterwards."""
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
         kafka_port = ports.any_free(set())
         home = Path(folder)
@@ -172,9 +185,9 @@ def workbench(sizes: Sizes, say: Callable[[str], None]) -> Iterator[tuple[Workbe
                 KAFKA_BOOTSTRAP_SERVERS=addresses["kafka"],
                 SPARK_REMOTE=addresses["spark"],
             )
-            bench = Workbench(settings, sizes, say)
+            bench = Workbench(settings, sizes, say, seconds)
             try:
-                yield bench, seconds
+                yield bench
             finally:
                 bench.spark.stop()
         finally:
