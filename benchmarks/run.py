@@ -60,7 +60,7 @@ app = typer.Typer(add_completion=False)
 def bench(
     only: Annotated[list[str] | None, typer.Option(help=f"Measure only this part: {', '.join(MEASURES)}.")] = None,
     events: Annotated[int, typer.Option(help="Events of the part backlog.", min=1_000)] = FULL.large_backlog,
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under two minutes; writes no results.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, a few minutes; writes no results.")] = False,
     name: Annotated[str, typer.Option(help="Short name in the file's name. [default: cores]")] = "",
     docs: Annotated[bool, typer.Option("--docs", help="Put the table into docs/benchmarks.md too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The results as JSON on stdout, no table.")] = False,

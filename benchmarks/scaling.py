@@ -44,7 +44,7 @@ def _rates(bench: Workbench, cores: list[int]) -> dict[str, float]:
     full = bench.sizes
     sizes = replace(full, events=min(_EVENTS, full.events), passes=min(_PASSES, full.passes))
     taken: dict[str, list[float]] = {"bronze": [], "silver": []}
-    with _only(cores), workbench(sizes, bench.say) as stand:
+    with only(cores), workbench(sizes, bench.say) as stand:
         for number in range(sizes.passes_for_rates):
             bench.say(f"scaling: {len(cores)} of the cores, pass {number + 1} of {sizes.passes_for_rates}")
             contract = stand.backlog(f"scaling{number}")
@@ -57,7 +57,7 @@ def _rates(bench: Workbench, cores: list[int]) -> dict[str, float]:
 
 
 @contextmanager
-def _only(cores: list[int]) -> Iterator[None]:
+def only(cores: list[int]) -> Iterator[None]:
     """This thread, and all threads and processes that it starts, run on these cores meanwhile."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
