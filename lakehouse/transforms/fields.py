@@ -35,7 +35,8 @@ def only_known(own: list[FieldSpec]) -> str:
 
     What parsed as the known fields is an object, has a key for each value that came out, and a comma between any two.
     Where a value is missing, its key may be there with a null: it is, when the text has it in quotes before a colon and
-    has neither a backslash, which may make these quotes a part of a text, nor a second object, whose key it may be.
+    has neither a backslash, which may make these quotes a part of a text, nor a second object, whose key it may be, nor
+    anything behind the object, which Spark passes over.
 
     `find_in_set` says the place of a text between commas: of one that is put behind the others, how many there are.
     Spark has no faster way to count; `split` makes all the texts. This one stands nowhere before: what parsed as an
@@ -48,7 +49,8 @@ def only_known(own: list[FieldSpec]) -> str:
     parts = f"find_in_set({_LAST}, concat(_text, ',', {_LAST})) - 1"
     return (
         f"_event._corrupt IS NULL AND ({parts} <= {parsed} OR "
-        f"{parts} <= {said} AND NOT contains(_text, {quote(chr(92))}) AND locate('{{', _text, 2) = 0)"
+        f"{parts} <= {said} AND NOT contains(_text, {quote(chr(92))}) AND locate('{{', _text, 2) = 0 "
+        "AND locate('}', _text) = length(_text))"
     )
 
 
