@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from statistics import median
 
 from benchmarks.figures import Figure, amount
+from benchmarks.throughput import warm_rate
 from benchmarks.workbench import Workbench, workbench
 
 _EVENTS, _PASSES = 300_000, 3
@@ -53,7 +53,7 @@ def _rates(bench: Workbench, cores: list[int]) -> dict[str, float]:
                 rows = take(contract)
                 taken[layer].append(time.monotonic() - began)
                 assert rows == sizes.events
-    return {layer: sizes.events / median(seconds[len(seconds) // 2 :]) for layer, seconds in taken.items()}
+    return {layer: warm_rate(seconds, sizes.events)[0] for layer, seconds in taken.items()}
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def bytes_per_core(rate: Figure, event_bytes: int, cores: int) -> Figure:
     )
 
 
-def _passes(seconds: list[float], rows: int) -> tuple[float, str]:
+def warm_rate(seconds: list[float], rows: int) -> tuple[float, str]:
     """Rows per second of the warm passes, and the note that tells of the others."""
     early, warm = seconds[1 : len(seconds) // 2] or seconds[:1], seconds[len(seconds) // 2 :]
     note = f"cold {rows / seconds[0]:,.0f}; then {rows / median(early):,.0f}; best {rows / min(warm):,.0f}"
@@ -82,7 +82,7 @@ def _kafka_limits(bench: Workbench, contract: StreamContract) -> tuple[float, fl
         began = time.monotonic()
         rows.write.mode("overwrite").parquet(target)
         written.append(time.monotonic() - began)
-    return _passes(consumed, plan.span)[0], _passes(written, plan.span)[0]
+    return warm_rate(consumed, plan.span)[0], warm_rate(written, plan.span)[0]
 
 
 def _bronze(bench: Workbench, consume: float, parquet: float) -> tuple[StreamContract, list[Figure]]:
@@ -95,7 +95,7 @@ def _bronze(bench: Workbench, consume: float, parquet: float) -> tuple[StreamCon
         taken = bench.catch_up(contract)
         seconds.append(time.monotonic() - began)
         assert taken == bench.sizes.events
-    rate, note = _passes(seconds, bench.sizes.events)
+    rate, note = warm_rate(seconds, bench.sizes.events)
     return contract, [
         Figure("raw_consume_rows_per_second", "raw consume: Kafka → nothing", consume, "rows/s", "higher"),
         Figure(
@@ -131,7 +131,7 @@ def _parse_limit(bench: Workbench, contract: StreamContract) -> float:
         began = time.monotonic()
         rows.write.format("noop").mode("overwrite").save()
         seconds.append(time.monotonic() - began)
-    return _passes(seconds, bench.sizes.events)[0]
+    return warm_rate(seconds, bench.sizes.events)[0]
 
 
 def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Figure]:
@@ -143,7 +143,7 @@ def _silver(bench: Workbench, contract: StreamContract, parse: float) -> list[Fi
         read = bench.merge_up(contract)
         seconds.append(time.monotonic() - began)
         assert read == bench.sizes.events
-    rate, note = _passes(seconds, bench.sizes.events)
+    rate, note = warm_rate(seconds, bench.sizes.events)
     return [
         Figure("raw_parse_rows_per_second", "raw parse: bronze → typed fields → nothing", parse, "rows/s", "higher"),
         Figure(
