@@ -283,6 +283,9 @@ def test_incremental_equals_full_refresh(lake_settings: Settings, home: Path, ro
     assert after_incremental == after_full
     [(builds_so_far,)] = ask(lake_settings, "select count(distinct built_at) from _build")
     assert builds_so_far > 4, "a build of everything keeps the records of those before"
+    assert {path.name for path in builds.gold_path(lake_settings).parent.iterdir()} == {
+        "gold.duckdb", "build.lock", "pii.key", "dbt",
+    }  # fmt: skip
 
 
 def test_abandoned_build_leaves_gold_and_the_lock_free(lake_settings: Settings) -> None:
