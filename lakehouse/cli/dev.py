@@ -16,7 +16,25 @@ from lakehouse.cli.console import err
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_QUIET = (" DEBUG ", "AssetDaemon", "MonitoringDaemon", "Checking for new runs", " skipped: Nothing new on ")
+# What daemons say of themselves every few seconds, and sensors that found nothing to do.
+_IDLE = (
+    " DEBUG ",
+    "AssetDaemon",
+    "MonitoringDaemon",
+    "Checking for new runs",
+    "Priority sorting and checking tag concurrency limits",
+    "No cursor for event type",
+    " skipped: Initiating ",
+    " skipped: Sensor function returned an empty result",
+    " skipped: Nothing new on ",
+    " skipped: No new files for ",
+    " skipped: Nothing was recorded since ",
+    " skipped: The conditions were asked less than ",
+    " skipped: No check was evaluated ",
+    " skipped: 0 runs take too long",
+    " skipped: 0 limits changed, 0 lost runs ended",
+    " rows wait on the broker.",
+)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _POLL_SECONDS = 0.5
 
@@ -51,7 +69,7 @@ def dev(
             err.print("try      lakehouse produce sales --count 1000 --burst --bad-share 0.02", soft_wrap=True)
             err.print("stop     Ctrl-C\n")
             for line in _follow(log):
-                if verbose or not any(text in line for text in _QUIET):
+                if verbose or tells_something(line):
                     err.print(_COLOUR.sub("", line), markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         if keep:
@@ -61,6 +79,11 @@ def dev(
         stopped = stack.stop(settings)
         left = [entry.name for entry in stack.status(settings) if entry.state != "stopped"]
         err.print(f"stopped {', '.join(stopped) or 'nothing'}" + (f"; still there: {', '.join(left)}" if left else ""))
+
+
+def tells_something(line: str) -> bool:
+    """Whether a line of the daemon's log is about something that happened, or that keeps a sensor from its work."""
+    return not any(text in line for text in _IDLE)
 
 
 def _apply_topics() -> None:
