@@ -39,6 +39,13 @@ UNKNOWN_FIELDS = "unknown_fields"
 # Share of broken rows up to which a condition that has no tolerance of its own does not block gold.
 DEFAULT_TOLERANCE = 0.05
 _LONGEST_NAME = 255
+# What Python, DuckDB and most readers can hold; Spark counts on, and where a number of seconds was too large, anew.
+_CALENDAR = {
+    "date": "DATE'0001-01-01' AND DATE'9999-12-31'",
+    "timestamp": "TIMESTAMP'0001-01-01 00:00:00' AND TIMESTAMP'9999-12-31 23:59:59.999999'",
+}
+# The name that a folder has for null.
+_FOLDER_OF_NULL = "__HIVE_DEFAULT_PARTITION__"
 # What Spark writes as %XX in the name of a partition's folder, as a class of a regular expression has it.
 ESCAPED_IN_FOLDERS = r"""\x01-\x1F"#%'*/:=?\\\x7F{\[\]^"""
 _NOT_ESCAPED = f"[^{ESCAPED_IN_FOLDERS}]"
@@ -122,13 +129,19 @@ def _type_conditions(contract: StreamContract) -> list[Condition]:
     """The value is there but is no value of its type. `_corrupt` is set by the parser when any field failed."""
     conditions = []
     for field in contract.fields:
-        if field.derive is not None or field.type == "string":
-            continue
         name = f"`{field.name}`"
-        holds = f"{name} IS NOT NULL OR _raw IS NULL OR {_raw_text(field)} IS NULL"
-        if field.type == "double":
-            holds = f"({holds}) AND ({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))"
-        conditions.append(Condition(f"{field.name}_type", f"({holds})", "error", f"{field.name} is a {field.type}."))
+        parts = []
+        if field.derive is None and field.type != "string":
+            parts.append(f"({name} IS NOT NULL OR _raw IS NULL OR {_raw_text(field)} IS NULL)")
+        if field.type == "double" and field.derive is None:
+            parts.append(f"({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))")
+        if field.type in _CALENDAR:
+            parts.append(f"({name} IS NULL OR {name} BETWEEN {_CALENDAR[field.type]})")
+        if parts:
+            holds = " AND ".join(parts)
+            conditions.append(
+                Condition(f"{field.name}_type", f"({holds})", "error", f"{field.name} is a {field.type}.")
+            )
     return conditions
 
 
@@ -179,8 +192,8 @@ def _time_conditions(contract: StreamContract) -> list[Condition]:
 def _partition_conditions(contract: StreamContract) -> list[Condition]:
     """A value that names a folder must be able to: else one record would stop every batch that holds it.
 
-    Delta writes an empty text as null, and file systems take names of 255 bytes, in which some characters are written
-    as three (`%2F`), and no NUL.
+    Delta writes an empty text as null and has one name for null, and file systems take names of 255 bytes, in which
+    some characters are written as three (`%2F`), and no NUL.
     """
     conditions = []
     for column in contract.partition_by:
@@ -189,7 +202,8 @@ def _partition_conditions(contract: StreamContract) -> list[Condition]:
         name, room = f"`{column}`", _LONGEST_NAME - len(column) - 1
         bytes_of = f"octet_length({name})"
         escaped = f"{bytes_of} + 2 * length(regexp_replace({name}, {quote(_NOT_ESCAPED)}, ''))"
-        holds = f"({name} != '' AND locate(char(0), {name}) = 0 AND ({bytes_of} <= {room // 3} OR {escaped} <= {room}))"
+        fits = f"({bytes_of} <= {room // 3} OR {escaped} <= {room})"
+        holds = f"({name} NOT IN ('', {quote(_FOLDER_OF_NULL)}) AND locate(char(0), {name}) = 0 AND {fits})"
         conditions.append(
             Condition(f"{column}_partition", holds, "error", f"{column} can name a folder: not empty, not too long.")
         )

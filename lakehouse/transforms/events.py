@@ -29,7 +29,9 @@ from lakehouse.transforms.avro import is_framed, problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
 from lakehouse.transforms.fields import (
+    as_texts,
     field_expression,
+    followed,
     from_json,
     key_expression,
     only_known,
@@ -177,10 +179,14 @@ def _event_fields(
     parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
 ) -> "DataFrame":
     is_text = _text_is_value(contract)
+    # Of a field that is there twice, a value that fits would hide that the last one does not.
+    is_ambiguous = f"{as_texts('_text')} IS NULL OR size(_keys) > size(array_distinct(_keys))"
+    malformed = f"_keys IS NULL OR _event IS NULL OR _event._corrupt IS NOT NULL AND ({is_ambiguous})"
+    if is_text:
+        malformed += f" OR {followed('_text')}"
     unreadable = (
         f"CASE WHEN {'_text' if is_text else 'value'} IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
-        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' "
-        f"WHEN _keys IS NULL OR _event IS NULL THEN '{MALFORMED}' ELSE '' END"
+        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' WHEN {malformed} THEN '{MALFORMED}' ELSE '' END"
     )
     return parsed.selectExpr(
         "cast(_text AS binary) AS value" if is_text else "value",

@@ -13,6 +13,11 @@ SPARK_TYPES = {"integer": "int", "long": "bigint"}
 _PLAIN_KEY = re.compile(r"\w+")
 # A control character, which JSON has only escaped.
 _LAST = "'\\u0001'"
+# A number in JSON may have an exponent of any length. Where Spark parses a decimal it makes all the digits before it
+# sees that they do not fit, which takes minutes of a processor for ten characters; a text it looks at first. But a
+# number that is read as text comes by way of a double: so only those are whose digits a double has.
+_DIGITS_OF_A_DOUBLE = 15
+_LONG_EXPONENT = r"""[:,\[][ \t\r\n]*+(-?[0-9.]++[eE][+]?[0-9]{4}|"-?[0-9.,]++[eE][+]?[0-9]{4,}")"""
 
 
 def spark_type(field: FieldSpec) -> str:
@@ -20,11 +25,35 @@ def spark_type(field: FieldSpec) -> str:
     return SPARK_TYPES.get(field.type, field.type)
 
 
+def as_texts(text: str) -> str:
+    """SQL for a map of what an object has, all as texts; null for what is no object."""
+    return f"from_json({text}, 'map<string,string>', map('allowSingleQuotes', 'false'))"
+
+
 def from_json(text: str, fields: list[FieldSpec]) -> str:
     """SQL that parses `text` into a struct of the fields' keys, with `_corrupt` where one of them did not fit."""
-    # A bare NaN is no JSON; where it was taken for a number, or a text, `only_known` would be wrong about it.
-    options = "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt', 'allowNonNumericNumbers', 'false')"
-    return f"from_json({text}, {quote(_parse_schema(fields))}, {options})"
+    # A bare NaN is no JSON, nor are texts in single quotes; where it was taken for a number, or a text, `only_known`
+    # would be wrong about it.
+    options = (
+        "map('mode', 'PERMISSIVE', 'columnNameOfCorruptRecord', '_corrupt', "
+        "'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false')"
+    )
+    parsed = f"from_json({text}, {quote(_parse_schema(fields))}, {options})"
+    if any(kind.startswith("decimal") for kind in _types(fields).values()):
+        return f"CASE WHEN NOT {text} RLIKE {quote(_LONG_EXPONENT)} THEN {parsed} END"
+    return parsed
+
+
+def followed(text: str) -> str:
+    """SQL: more than white space stands behind the object that `text` begins with. Spark's parser passes over it.
+
+    In an array the object would have a neighbour then, or be none. Nobody need look where the only brace that closes
+    is the last byte.
+    """
+    octets = f"cast({text} AS binary)"
+    closes_before = f"contains(substring({octets}, 1, octet_length({text}) - 1), X'7D')"
+    is_alone = f"coalesce(json_array_length(concat('[', {text}, ']')) = 1, false)"
+    return f"((NOT endswith({text}, '}}') OR {closes_before}) AND NOT {is_alone})"
 
 
 def only_known(own: list[FieldSpec]) -> str:
@@ -61,9 +90,7 @@ def _how_many(conditions: Iterable[str]) -> str:
 
 def raw_texts(own: list[FieldSpec]) -> str:
     """SQL for the raw texts, needed only where some field did not parse; everywhere else this branch costs nothing."""
-    return (
-        f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} THEN from_json(_text, 'map<string,string>') END"
-    )
+    return f"CASE WHEN _event._corrupt IS NOT NULL OR {_has_unparsed(own)} THEN {as_texts('_text')} END"
 
 
 def rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") -> str:
@@ -75,17 +102,13 @@ def rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") ->
     unknown = f"NOT array_contains({known}, k)" + (f" AND NOT startswith(k, {quote(added)})" if added else "")
     return (
         f"CASE WHEN size(_keys) <= 0 OR _keys = array({in_order}) OR size(array_except({keys}, {known})) <= 0 "
-        f"THEN NULL ELSE to_json(map_filter(from_json(_text, 'map<string,string>'), (k, v) -> {unknown})) END"
+        f"THEN NULL ELSE to_json(map_filter({as_texts('_text')}, (k, v) -> {unknown})) END"
     )
 
 
 def _has_unparsed(own: list[FieldSpec]) -> str:
-    """SQL: some field with a `parse` expression came out null although its text is there."""
-    parts = [
-        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
-        for field in own
-        if field.parse is not None
-    ]
+    """SQL: some field that is read from a text came out null although its text is there."""
+    parts = [f"({_text(field)} IS NOT NULL AND {_from_text(field)} IS NULL)" for field in own if _is_from_text(field)]
     return " OR ".join(parts) or "false"
 
 
@@ -96,19 +119,19 @@ def _parse_schema(own: list[FieldSpec]) -> str:
 
 
 def _types(own: list[FieldSpec]) -> dict[str, str]:
-    """The type that each key is parsed as: one that several fields read, or that has a `parse`, is read as text."""
+    """The type that each key is parsed as: one that several fields read, or that is read from its text, as text."""
     types: dict[str, str] = {}
     for field in own:
         for key in field.keys:
-            is_text = field.parse is not None or key in types
+            is_text = _is_from_text(field) or key in types
             types[key] = "string" if is_text else spark_type(field)
     return types
 
 
 def field_expression(field: FieldSpec) -> str:
     """SQL for the field's column out of the struct `_event`."""
-    if field.parse is not None:
-        return f"{_parse_expression(field)} AS `{field.name}`"
+    if _is_from_text(field):
+        return f"{_from_text(field)} AS `{field.name}`"
     casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
     return f"{_first_of(casts)} AS `{field.name}`"
 
@@ -116,17 +139,26 @@ def field_expression(field: FieldSpec) -> str:
 def key_expression(field: FieldSpec) -> str:
     """As `field_expression`; where the record has no row it is taken from the record's key, parsed as `_key_event`."""
     kind = spark_type(field)
-    if field.parse is not None:
-        own, other = _parse_expression(field), _parse_expression(field, "_key_event")
+    if _is_from_text(field):
+        own, other = _from_text(field), _from_text(field, "_key_event")
     else:
         own, other = (f"cast({_text(field, event)} AS {kind})" for event in ("_event", "_key_event"))
     return f"coalesce({own}, {other}) AS `{field.name}`"
 
 
-def _parse_expression(field: FieldSpec, event: str = "_event") -> str:
-    """The field's own expression with the raw text bound to `value`."""
+def _from_text(field: FieldSpec, event: str = "_event") -> str:
+    """SQL for a field that is read from its text: by its own expression, with the text bound to `value`, or a cast."""
+    if field.parse is None:
+        return f"try_cast({_text(field, event)} AS {spark_type(field)})"
     bound = f"element_at(transform(array({_text(field, event)}), value -> {field.parse}), 1)"
     return f"try_cast({bound} AS {spark_type(field)})"
+
+
+def _is_from_text(field: FieldSpec) -> bool:
+    if field.parse is not None:
+        return True
+    digits = re.match(r"decimal\((\d+),", field.type)
+    return digits is not None and int(digits[1]) <= _DIGITS_OF_A_DOUBLE
 
 
 def _text(field: FieldSpec, event: str = "_event") -> str:

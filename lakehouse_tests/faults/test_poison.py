@@ -1,6 +1,7 @@
 """Whatever a producer may send: kept as it came, judged, accounted for, and never in the way of the next record."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,6 +50,26 @@ CORPUS: Corpus = {
     "new_field": (b"k", good(8, loyalty={"tier": 2}), ""),
     "five_megabytes": (b"k", good(9, note="x" * FIVE_MEGABYTES), ""),
     "five_broken_megabytes": (b"k", b'{"note": "' + b'"' * FIVE_MEGABYTES, "malformed_json"),
+    "long_exponent": (
+        b"k",
+        good(15).replace(b'"unit_price": ', b'"unit_price": 1e30000000, "was": '),
+        "unit_price_type",
+    ),
+    "long_fraction": (
+        b"k",
+        good(16).replace(b'"unit_price": ', b'"unit_price": 1e-9999999, "was": '),
+        "unit_price_positive",
+    ),
+    "repeated_and_wrong": (b"k", good(17)[:-1] + b', "quantity": "three"}', "malformed_json"),
+    "two_events": (b"k", good(18) + b"\n" + good(19), "malformed_json"),
+    "rest_behind": (b"k", good(20) + b"\0", "malformed_json"),
+    "single_quotes": (b"k", good(21).replace(b'"', b"'"), "malformed_json"),
+    "line_end_behind": (b"k", good(22) + b" \r\n", ""),
+    "year_0": (b"k", good(23, sale_timestamp="0000-01-01T00:00:00Z"), "sale_timestamp_type"),
+    "year_0_in_utc": (b"k", good(24, sale_timestamp="0001-01-01T00:00:00+01:00"), "sale_timestamp_type"),
+    "year_12000": (b"k", good(25, sale_timestamp="+12000-01-01T00:00:00Z"), "sale_timestamp_type"),
+    "microseconds_as_seconds": (b"k", good(26, sale_timestamp=1_764_496_800_000_000), "sale_timestamp_type"),
+    "null_as_a_folder": (b"k", good(27, category="__HIVE_DEFAULT_PARTITION__"), "category_partition"),
     "year_1970": (b"k", encode(sale(10, at=datetime(1970, 1, 1, tzinfo=UTC))), "event_time_not_too_old"),
     "year_2262": (b"k", encode(sale(11, at=datetime(2262, 4, 12, tzinfo=UTC))), "event_time_not_in_future"),
     "next_month": (b"k", encode(sale(12, at=NOW + timedelta(days=30))), "event_time_not_in_future"),
@@ -84,7 +105,9 @@ def ask(query: str, path: str) -> list[tuple[Any, ...]]:
 def test_every_poison_is_kept_and_judged_and_the_stream_goes_on(settings: Settings, contract: StreamContract) -> None:
     paths = LakePaths.of(settings)
     produce(settings, contract.topic.name)
+    began = time.monotonic()
     drain_once(contract, settings)
+    assert time.monotonic() - began < 90, "a number of ten characters must not keep Spark busy"
     sent = len(CORPUS) + send(settings, contract.topic.name, [good(14)])
     proof = assert_whole(contract, settings, sent)
     names = list(CORPUS)

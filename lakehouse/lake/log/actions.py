@@ -17,6 +17,7 @@ from lakehouse.lake.ledger import read_commit
 Add = dict[str, Any]
 # As many characters of a text as Delta's own statistics have.
 _TEXT = 32
+_ROUNDED = timedelta(microseconds=999)
 _LAST_CHARACTER = "\U0010ffff"
 # What it takes to read the rows of a file.
 _TO_READ = ("path", "partitionValues", "deletionVector")
@@ -172,8 +173,8 @@ def _bounds(low: Any, high: Any) -> tuple[Any, Any] | None:
     if isinstance(low, str):
         return low[:_TEXT], high if len(high) <= _TEXT else high[:_TEXT] + _LAST_CHARACTER
     if isinstance(low, datetime):
-        # The log has milliseconds.
-        return _instant(low), _instant(high + timedelta(microseconds=999))
+        # The log has milliseconds. In the last one before the year 10000 there is nothing to round up to.
+        return _instant(low), _instant(min(high, datetime.max.replace(tzinfo=high.tzinfo) - _ROUNDED) + _ROUNDED)
     if isinstance(low, date):
         return low.isoformat(), high.isoformat()
     return None

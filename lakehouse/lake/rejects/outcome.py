@@ -84,13 +84,16 @@ def count_fates(judged: "DataFrame") -> Found:
     """Count judged records that carry a `_fate`, in one pass."""
     found = Found(Counter(), Counter(), Counter(), [])
     dates = set()
-    for group in judged.groupBy("_fate", "_broken", "_failed", "event_date").count().collect():
+    # The date of a rejected record may be one that Python cannot hold.
+    day = "CASE WHEN _broken = '' THEN cast(event_date AS string) END AS day"
+    fates = judged.selectExpr("_fate", "_broken", "_failed", day)
+    for group in fates.groupBy("_fate", "_broken", "_failed", "day").count().collect():
         rows = group["count"]
         found.by_fate[group["_fate"]] += rows
         if group["_broken"]:
             found.reasons.update(dict.fromkeys(group["_broken"].split(","), rows))
             continue
-        dates.add(group["event_date"].isoformat())
+        dates.add(group["day"])
         if group["_failed"]:
             found.failed.update(dict.fromkeys(group["_failed"].split(","), rows))
     found.event_dates.extend(sorted(dates))

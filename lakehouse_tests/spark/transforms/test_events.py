@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,3 +163,22 @@ def test_user_events_are_parsed_under_both_names_of_the_time_and_judged(spark: "
     assert {row["event_time"].astimezone(UTC) for row in good} == {datetime(2026, 11, 20, 11, 59, tzinfo=UTC)}
     assert {row["event_date"] for row in good} == {date(2026, 11, 20)}
     assert all(row["_rescued"] is None for row in good)
+
+
+@pytest.mark.parametrize("kind", ["decimal(12,2)", "decimal(28,10)"])
+def test_decimals_of_every_form_are_exact_or_none(spark: "SparkSession", kind: str) -> None:
+    """Where it was parsed as a decimal, `1e30000000` kept Spark busy for minutes."""
+    price = FieldSpec(name="price", type=kind, description="A price.", nullable=True)
+    contract = load_stream("sales")
+    contract = contract.model_copy(update={"fields": [*contract.fields, price]})
+    exact = ["1.50", "-0.01", '"2.75"', "1.5e3", "12345678.9", "9999999999.99", "0.1", "7"]
+    refused = ["1e30000000", '"1e30000000"', "1E+99999", "true", '"1.5 EUR"', "{}", "1e400"]
+    values = [encode(GOOD)[:-1] + f', "price": {text}}}'.encode() for text in [*exact, *refused]]
+    judged = rows(spark, contract, values)
+    assert [row["price"] for row in judged] == [
+        *(Decimal(json.loads(text)) if text[0] == '"' else Decimal(text) for text in exact),
+        *(None for _ in refused),
+    ]
+    assert [row["_broken"] in ("price_type", "malformed_json") for row in judged] == [False] * len(exact) + [
+        True
+    ] * len(refused)
