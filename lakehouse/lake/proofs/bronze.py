@@ -86,7 +86,11 @@ def _batch_counts(held: _Held, stream: str, history: list[tuple[Plan, Commit]]) 
             findings.append(
                 Finding(stream, "bronze", f"batch {plan.batch}: {written} rows were committed, {rows} are there")
             )
-    return findings
+    unknown = sorted(held.batches.keys() - {plan.batch for plan, _ in history})
+    return findings + [
+        Finding(stream, "bronze", f"batch {batch}: {held.batches[batch]} rows are there that no commit wrote")
+        for batch in unknown[:_NAMED]
+    ]
 
 
 def _identities(
@@ -100,13 +104,21 @@ def _identities(
     """Each offset that was read and is visible is there once."""
     from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
 
-    findings: list[Finding] = []
-    for (topic_id, partition), (start, end) in sorted(_read_ranges(plans).items()):
+    ranges = _read_ranges(plans)
+    findings = [
+        Finding(
+            contract.name, "bronze", f"{rows} rows are there of partition {partition} of topic {topic_id}, never read"
+        )
+        for (topic_id, partition), (rows, _) in sorted(held.partitions.items())
+        if (topic_id, partition) not in ranges
+    ]
+    for (topic_id, partition), (start, end) in sorted(ranges.items()):
         if held.partitions.get((topic_id, partition), (0, 0)) == _of_range(start, end):
             continue
         part = bronze.where(F.col("topic_id") == topic_id).where(F.col("partition") == partition)
         with cached(part, ["offset"]) as offsets:
             findings += _doubled(offsets, contract.name, partition)
+            findings += _never_read(offsets, contract.name, partition, start, end)
             missing = missing_ranges(offsets, start, end)
         if missing:
             still_there = topic_id == state.topic_id
@@ -137,6 +149,14 @@ def _doubled(part: "DataFrame", stream: str, partition: int) -> list[Finding]:
     return [
         Finding(stream, "bronze", f"partition {partition}, offset {row['offset']} is there {row['count']} times")
         for row in twice
+    ]
+
+
+def _never_read(part: "DataFrame", stream: str, partition: int, start: int, end: int) -> list[Finding]:
+    odd = part.where(f"offset < {start} OR offset >= {end}").orderBy("offset").limit(_NAMED).collect()
+    return [
+        Finding(stream, "bronze", f"partition {partition}, offset {row['offset']} is there, but no batch has read it")
+        for row in odd
     ]
 
 

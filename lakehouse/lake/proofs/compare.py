@@ -3,12 +3,12 @@
 Here: order-independent fingerprints, and the words for what they show. Not here: which tables (`silver`, `history`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 _NAMED = 5
 
@@ -48,7 +48,7 @@ def fingerprints(tables: Mapping[str, tuple["DataFrame", str]]) -> Fingerprints:
         table.select(
             F.lit(name).alias("_table"),
             F.col(by).alias("_by"),
-            F.xxhash64(*(F.col(f"`{column}`") for column in table.columns)).cast("decimal(38,0)").alias("_hash"),
+            F.xxhash64(*_told_apart(table.columns)).cast("decimal(38,0)").alias("_hash"),
         )
         for name, (table, by) in tables.items()
     ]
@@ -57,6 +57,16 @@ def fingerprints(tables: Mapping[str, tuple["DataFrame", str]]) -> Fingerprints:
     for group in groups.agg(F.count("*").alias("rows"), F.sum("_hash").alias("hash")).collect():
         found[group["_table"]][group["_by"]] = (group["rows"], group["hash"])
     return found
+
+
+def _told_apart(columns: list[str]) -> Iterator["Column"]:
+    """What is hashed of a row. A null leaves Spark's hash as it is: alone, it might stand in any of the columns."""
+    from pyspark.sql import functions as F  # noqa: N812 - Spark's own convention
+
+    for column in columns:
+        value = F.col(f"`{column}`")
+        yield value
+        yield F.isnull(value)
 
 
 def differing(one: Groups, other: Groups) -> list[object]:

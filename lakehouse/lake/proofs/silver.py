@@ -20,7 +20,7 @@ from lakehouse.transforms.rejects import as_quarantine
 from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 _ALL = "true"
 _SILVER, _REBUILT, _QUARANTINE, _REJECTED, _READ = "silver", "rebuilt", "quarantine", "rejected", "read"
@@ -65,8 +65,8 @@ def prove_silver(
     expected = winner_per_key(valid, contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)
     quarantine = spark.read.format("delta").load(paths.quarantine(contract.name)).where(f"batch <= {through}")
-    actual, held_rejects = silver.where(open_dates), _identities(quarantine.where(rejects_kept))
-    wanted_rejects = _identities(rejects.where(rejects_kept))
+    actual, held_rejects = silver.where(open_dates), quarantine.where(rejects_kept).select(*rejects.columns)
+    wanted_rejects = rejects.where(rejects_kept)
     # All in one query: its plan costs more than most streams' rows.
     found = fingerprints(
         {
@@ -112,10 +112,6 @@ def _after_retention(contract: StreamContract, paths: LakePaths) -> _Kept:
 
 def _since(column: str, day: date | None) -> str:
     return _ALL if day is None else f"({column} >= DATE'{day}')"
-
-
-def _identities(rejects: "DataFrame") -> "DataFrame":
-    return rejects.select("topic_id", "partition", "offset", "reasons", "arrival_date")
 
 
 def _rows(groups: Groups) -> int:

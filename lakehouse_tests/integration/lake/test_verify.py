@@ -71,6 +71,11 @@ def test_damage_to_every_layer_is_named(module_settings: Settings, sound: Stream
     damage(module_settings, sound, "bronze", "DELETE FROM {table} WHERE " + one.format(2))
     damage(module_settings, sound, "bronze", "INSERT INTO {table} SELECT * FROM {table} WHERE " + one.format(4))
     damage(module_settings, sound, "silver", "UPDATE {table} SET quantity = 99 WHERE _partition = 1 AND _offset = 6")
+    swap = "UPDATE {table} SET _rescued = store_location, store_location = NULL WHERE _partition = 1 AND _offset = 8"
+    damage(module_settings, sound, "silver", swap)
+    damage(module_settings, sound, "quarantine", "UPDATE {table} SET value = encode('[', 'utf-8')")
+    [altered] = [f.problem for f in verify(module_settings, [sound]).findings if f.check == "quarantine"]
+    assert "3 rejected rows, the rebuild from bronze has 3 · not in the rebuild: " in altered
     damage(module_settings, sound, "quarantine", "DELETE FROM {table}")
     path = builds.gold_path(module_settings)
     path.chmod(0o644)
@@ -83,6 +88,7 @@ def test_damage_to_every_layer_is_named(module_settings: Settings, sound: Stream
     assert any("partition 1, offset 2 is on the broker but not in bronze" in text for text in found["bronze"])
     assert any("partition 1, offset 4 is there 2 times" in text for text in found["bronze"])
     assert any("not in the rebuild: damaged_" in text and "1:6" in text for text in found["silver"])
+    assert any("1:8" in text for text in found["silver"]), "a value that moved to a neighbour that was null"
     assert any("0 rejected rows, the rebuild from bronze has 3" in text for text in found["quarantine"])
     assert any("sales_daily" in text and "category Books" in text for text in found["gold"])
     assert not any("category Toys" in text for text in found["gold"])
