@@ -216,6 +216,26 @@ def test_a_price_that_returns_begins_a_version_where_it_returned(
     assert versions[-1][1] == returned_at.replace(tzinfo=None)
 
 
+def test_a_price_that_was_never_right_leaves_one_version(
+    lake_settings: Settings, home: Path, rows: silver.Rows
+) -> None:
+    """The product looks again as before the wrong sale: the version that came back is there once, the other not."""
+    sold_at = datetime(2026, 3, 12, 23, 59, 59, tzinfo=UTC)
+    right = silver.sale(random.Random(13), product=3, event_date=sold_at.date(), sale_timestamp=sold_at)
+    wrong = right | {"unit_price": Decimal("55.50"), "total_price": right["quantity"] * Decimal("55.50")}
+    prices = "select list_price, valid_to, is_current from dim_product where product_id = 'ANY_PRODUCT_3'"
+    seen = []
+    for one in (wrong, right):
+        rows[sold_at.date(), one["order_id"]] = one
+        silver.write_sales(home / "lake", rows, only={sold_at.date()})
+        report = builds.build(lake_settings)
+        assert report.published, report.failures
+        seen.append(len(ask(lake_settings, prices)))
+
+    assert seen == [2, 1]
+    assert ask(lake_settings, prices) == [(right["unit_price"], None, True)]
+
+
 def test_broken_silver_is_not_published(lake_settings: Settings, home: Path, rows: silver.Rows) -> None:
     """A total that is not quantity times price fails a test; readers keep what they have. The next test heals."""
     before = daily(lake_settings)
