@@ -36,12 +36,13 @@ class SchemaField(_Frozen):
 
 
 class Schema(_Frozen):
-    """The shape that a contract promises: fields, identity, partitions."""
+    """The shape that a contract promises: fields, identity, partitions, and how rows of one key come together."""
 
     fields: tuple[SchemaField, ...]
     key: tuple[str, ...]
     event_time: str
     partition_by: tuple[str, ...] = ()
+    mode: str = "upsert"
 
     def field(self, name: str) -> SchemaField | None:
         """The field of that name, if there is one."""
@@ -82,6 +83,7 @@ def schema_of(contract: StreamContract) -> Schema:
         key=tuple(contract.key),
         event_time=contract.event_time,
         partition_by=tuple(contract.partition_by),
+        mode=contract.mode,
     )
 
 
@@ -161,16 +163,17 @@ def _schema_field(field: FieldSpec) -> SchemaField:
 
 
 def _identity(old: Schema, new: Schema) -> list[Change]:
-    """The key, the event time and the partitions decide where a row lies; rows that are there lie by the old ones."""
+    """What decides where a row lies, and which row of a key wins; rows that are there lie and won by the old ones."""
     found = []
     for label, rule in (
         ("key", "key_is_fixed"),
         ("event_time", "event_time_is_fixed"),
         ("partition_by", "partitions_are_fixed"),
+        ("mode", "mode_is_fixed"),
     ):
         before, after = getattr(old, label), getattr(new, label)
         if before != after:
-            name = label if label == "partition_by" else _listed(before)
+            name = label if label in ("partition_by", "mode") else _listed(before)
             text = f"{label} changes from {_listed(before) or 'none'} to {_listed(after) or 'none'}"
             found.append(Change(kind="identity", field=name, text=text, breaks=rule))
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.contracts.parts import Evolution, FieldSpec
 from lakehouse.errors import LogDamagedError
 from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import commits, files_of
@@ -25,7 +26,7 @@ from lakehouse.lake.verify import verify
 from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import Topic, drain_once
 from lakehouse_tests.faults.test_gaps import delete_before
-from lakehouse_tests.streams import encode, sale, sales_on, send
+from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
@@ -92,6 +93,24 @@ def test_damaged_ends_of_each_table_are_mended(settings: Settings, topic_name: T
     with pytest.raises(LogDamagedError, match=r"commit missing: version 2.*backup"):
         repair(contract, settings)
     assert [damage.kind for damage in look_at_stream(contract.name, paths).damage] == ["commit missing"]
+
+
+def test_silver_made_anew_knows_the_keys_of_fields_that_are_no_more(settings: Settings, topic_name: Topic) -> None:
+    """Where unknown keys stop the stream, those of a dropped field must not."""
+    old = sales_on(settings, topic_name("retired"))
+    old = old.model_copy(update={"evolve": Evolution(add="stop", drop="keep_null")})
+    note = FieldSpec(name="note", type="string", description="A note.", nullable=True)
+    noted = old.model_copy(update={"fields": [*old.fields, note]})
+    sent = send(settings, old.topic.name, [encode(sale(n, note="x")) for n in range(3)])
+    drain_once(noted, settings)
+    drain_once(old, settings)
+    silver = LakePaths.of(settings).silver(old.name)
+    max(Path(silver).rglob("*.parquet"), key=lambda file: file.stat().st_mtime).unlink()
+    assert repair(old, settings).found
+    proof = verify(settings, [old])
+    assert (proof.findings, proof.proofs[0].silver) == ([], sent)
+    drain_once(noted.model_copy(update={"evolve": Evolution()}), settings)
+    assert rows_of(silver, "note") == [("x",)] * 3
 
 
 def test_what_the_broker_no_longer_has_is_listed(settings: Settings, topic_name: Topic) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.contracts.evolution import schema_of
 from lakehouse.contracts.model import StreamContract
+from lakehouse.engine.spark import connect
 from lakehouse.errors import LogDamagedError
 from lakehouse.lake.drain import drain
 from lakehouse.lake.events import Fact, write_facts
@@ -20,6 +22,8 @@ from lakehouse.lake.ledger import last_plan, merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.lake.proofs.damage import Damage, look, look_at_stream
 from lakehouse.lake.repair.refetch import refetch
+from lakehouse.lake.schema.accepted import Accepted, last_accepted, note_accepted
+from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.settings import Settings
 
 _LOCK_SECONDS = 900.0
@@ -122,9 +126,24 @@ class _Repair:
         known = last_plan(self._paths.bronze(self._contract.name))
         is_ahead = not found and merged_through(silver) > (known[0].batch if known else -1)
         if found or is_ahead:
+            accepted = last_accepted(silver)
             for layer in ("silver", "quarantine", "history"):
                 path = getattr(self._paths, layer)(self._contract.name)
                 self._set_aside(Path(path), f"set {layer} aside, to be made anew from bronze")
+            if accepted is not None and accepted.retired:
+                self._remember_retired(accepted)
+
+    def _remember_retired(self, accepted: Accepted) -> None:
+        """Make silver anew, told what events may still have of fields that are no more: those are no unknown ones."""
+        spark = connect(self._settings.spark_remote)
+        try:
+            ensure_tables(spark, self._contract, self._paths)
+            shape = schema_of(self._contract)
+            retired = {name: keys for name, keys in accepted.retired.items() if shape.field(name) is None}
+            told = Accepted(version=accepted.version, shape=shape, retired=retired)
+            note_accepted(spark, self._paths.silver(self._contract.name), told)
+        finally:
+            spark.stop()
 
     def _set_aside(self, file: Path, what: str) -> None:
         if not file.exists():

@@ -5,6 +5,8 @@ Here: reading it, writing it as SQL. Not here: comparing schemas (`contracts.evo
 (`lake.schema.evolve`).
 """
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -71,6 +73,20 @@ def read_accepted(silver: str) -> Accepted | None:
 
     text = DeltaTable(silver, without_files=True).metadata().configuration.get(PROPERTY)
     return None if text is None else Accepted.model_validate_json(text)
+
+
+def last_accepted(silver: str) -> Accepted | None:
+    """As `read_accepted`, of a table whose log may be damaged: what the newest legible commit says of it."""
+    for file in sorted(Path(silver, "_delta_log").glob("*.json"), reverse=True):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                action = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            text = action.get("metaData", {}).get("configuration", {}).get(PROPERTY)
+            if text is not None:
+                return Accepted.model_validate_json(text)
+    return None
 
 
 def note_accepted(spark: "SparkSession", silver: str, accepted: Accepted) -> None:

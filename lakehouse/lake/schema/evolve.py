@@ -76,10 +76,10 @@ def _shape_of_columns(shape: Schema, held: dict[str, str]) -> Schema:
 
 def _returning(before: Accepted, shape: Schema, held: dict[str, str], wanted: dict[str, str]) -> list[Change]:
     """A field that comes back after it was dropped meets its old column; that must be of its type, or narrower."""
-    old = [SchemaField(name=n, type=_CONTRACT_TYPES.get(held[n], held[n]), nullable=True) for n in before.retired]
-    again = [
-        field.name for field in shape.fields if field.name in before.retired and held[field.name] != wanted[field.name]
-    ]
+    # A table that was made anew has no column of what was retired before.
+    there = [name for name in before.retired if name in held]
+    old = [SchemaField(name=n, type=_CONTRACT_TYPES.get(held[n], held[n]), nullable=True) for n in there]
+    again = [field.name for field in shape.fields if field.name in there and held[field.name] != wanted[field.name]]
     known = Schema(fields=tuple(f for f in old if f.name in again), key=shape.key, event_time=shape.event_time)
     new = known.model_copy(update={"fields": tuple(f for f in shape.fields if f.name in again)})
     return [change for change in changes(known, new) if change.kind == "type"]
@@ -95,14 +95,28 @@ def _next(before: Accepted, shape: Schema) -> Accepted:
         (before.shape.field(change.field), shape.field(change.field)) for change in found if change.kind == "widen"
     ]
     rounded = any(old and new and has_more_decimals(old.type, new.type) for old, new in widened)
+    added = [field for change in found if change.kind == "add" and (field := shape.field(change.field))]
+    # Derived from fields that older rows have; or read under a key of a retired column, whose values were not kept.
+    unkept = {key for keys in retired.values() for key in keys}
+    is_of_old_rows = any(not field.keys or unkept & set(field.keys) for field in added)
     rest = Rest(
         fill={**before.rest.fill, **fill},
         keys=tuple(sorted({*before.rest.keys, *(shape.keys - before.shape.keys)})),
         # While a column was retired, its values were not kept anywhere but in bronze.
-        everything=before.rest.everything or bool(returned) or rounded,
+        everything=before.rest.everything
+        or bool(returned)
+        or rounded
+        or is_of_old_rows
+        or _is_reordered(before, shape),
     )
     kept = {name: keys for name, keys in retired.items() if name not in returned}
     return Accepted(version=before.version + 1, shape=shape, retired=kept, rest=rest)
+
+
+def _is_reordered(before: Accepted, shape: Schema) -> bool:
+    """Whether some field prefers another of the keys that it had: an event that has both means another value now."""
+    both = ((old.keys, field.keys) for field in shape.fields if (old := before.shape.field(field.name)) is not None)
+    return any([key for key in now if key in then] != [key for key in then if key in now] for then, now in both)
 
 
 def _incompatible(contract: StreamContract, problems: list[Change]) -> SchemaIncompatibleError:

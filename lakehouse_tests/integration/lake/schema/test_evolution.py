@@ -23,6 +23,7 @@ from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 Topic = Callable[[str], str]
+NOTE = FieldSpec(name="note", type="string", description="A note.", nullable=True)
 LOYALTY = FieldSpec(name="loyalty", type="integer", description="Points.", nullable=True)
 
 
@@ -121,6 +122,35 @@ def test_a_renamed_field_goes_on_under_its_new_name_and_old_events_are_still_rea
     run(new, settings, [late, fresh])
     assert silver(settings, new, "city") == [(f"Town {n}",) for n in range(5)]
     assert verify(settings, [new]).findings == []
+
+
+def test_fields_that_mean_something_for_older_events_are_read_from_them(settings: Settings, topic_name: Topic) -> None:
+    """A derived field, one under a retired field's key, another order of two keys; a reject that fits a wider type."""
+    place = FieldSpec(name="place", type="string", description="Where.", nullable=True, source="city", aliases=["town"])
+    first = sales_on(settings, topic_name("reread"))
+    first = first.model_copy(update={"fields": [*first.fields, place]})
+    first = changed(first, "discount", type="decimal(3,2)")
+    events = [sale(1, city="Rome", town="Roma", note="by hand"), sale(2, discount=0.125, quantity=2**40, total_price=1)]
+    loose = [rule for rule in first.rules if rule.name != "total_is_gross"]
+    first = first.model_copy(update={"rules": loose, "fields": [*first.fields, NOTE]})
+    run(first, settings, events)
+    without = first.model_copy(update={"fields": [field for field in first.fields if field.name != "note"]})
+    run(without, settings, [])
+
+    twice = FieldSpec(name="twice", type="long", description="Double.", nullable=True, derive="quantity * 2")
+    remark = NOTE.model_copy(update={"name": "remark", "source": "note"})
+    new = changed(without, "place", source="town", aliases=["city"])
+    new = changed(new, "quantity", type="long")
+    new = new.model_copy(update={"fields": [*new.fields, twice, remark]})
+    run(new, settings, [])
+    wanted = [(str(events[0]["quantity"] * 2), "Roma", "by hand"), (str(2**41), None, None)]
+    assert silver(settings, new, "twice::varchar, place, remark") == sorted(wanted, key=str)
+    assert rows_of(LakePaths.of(settings).quarantine(new.name), "reasons") == []
+    assert verify(settings, [new]).findings == []
+    appended = new.model_copy(update={"mode": "append"})
+    assert schema_problems(appended, LakePaths.of(settings)) == [
+        "mode changes from upsert to append (field mode, rule mode_is_fixed)"
+    ]
 
 
 @pytest.mark.slow
