@@ -5,51 +5,71 @@ Here: writing both for one silver step. Not here: judging (`transforms.events`),
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.duck import lasting_delta_connection, literal
+from lakehouse.engine.spark import spark_errors
 from lakehouse.engine.storage import storage_errors
 from lakehouse.kafka.dead_letters import Postman, Rejected
-from lakehouse.lake.guards.durable import settle
+from lakehouse.lake.guards.durable import settle, settled
 from lakehouse.lake.ledger import commit_at, current_version, last_commit_of
 from lakehouse.lake.log.append import append
+from lakehouse.lake.log.metadata import commits_say
 from lakehouse.lake.log.staging import staging_folder
 from lakehouse.lake.merge.staged import BROKEN, REJECTED, Staged
 from lakehouse.lake.paths import LakePaths
 from lakehouse.settings import Settings
 from lakehouse.transforms.rejects import quarantine_row_of_staged
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 # Of these the log has statistics: they find a record without reading payloads.
 _STATS = ("partition", "offset", "batch")
 _AT_ONCE = 1_000
 
 
-def record_rejects(staged: Staged, settings: Settings, paths: LakePaths, through: int) -> None:
-    """Put the rejects of the bronze batches up to `through` into the quarantine table.
+def record_rejects(
+    spark: "SparkSession", staged: Staged, settings: Settings, paths: LakePaths, after: int, through: int
+) -> None:
+    """Make the quarantine table hold the staged rejects, and of the bronze batches of their step no others.
 
-    The table has commit numbers of its own, each one more than the last; what the last commit covered is left out. The
-    caller holds the lock of silver's writers.
+    The table has commit numbers of its own, each one more than the last, and knows up to which batch it was written. A
+    step that was killed before silver had its rows has written rejects already, perhaps by rules that have changed
+    since: they are taken back first. The caller holds the lock of silver's writers.
 
     Args:
+        spark: For taking back.
         staged: Rows of the step.
         settings: Durability.
         paths: Whose quarantine table.
+        after: Last bronze batch before the step.
         through: Last bronze batch that `staged` was taken from.
 
     Raises:
-        BatchConflictError: another writer committed in between; nothing was written, start the step again.
+        BatchConflictError: another writer committed in between; start the step again.
         DiskFullError: as it says; likewise.
     """
     contract = staged.contract
     path = paths.quarantine(contract.name)
-    version = current_version(path) or 0
     last = last_commit_of(path, "quarantine")
     number, covered = (0, -1) if last is None else (int(last.metadata["number"]) + 1, int(last.metadata["through"]))
-    if covered < through:
+    if covered > after:
+        _take_back(spark, contract.name, path, settings, after, through)
+    if staged.files(REJECTED):
         metadata = {"kind": "quarantine", "stream": contract.name, "number": number, "through": through}
-        made = _append(staged, Path(path), version, covered, metadata)
+        made = _append(staged, Path(path), current_version(path) or 0, metadata)
         settle(path, commit_at(path, made), settings)
     crash_point("after_quarantine")
+
+
+def _take_back(spark: "SparkSession", stream: str, path: str, settings: Settings, after: int, through: int) -> None:
+    """Remove what an earlier attempt wrote of the batches `(after, through]`."""
+    metadata = {"kind": "taken back", "stream": stream, "after": after, "through": through}
+    with settled(settings, path), spark_errors(), commits_say(spark, metadata):
+        of_step = f"batch > {after} AND batch <= {through}"
+        spark.sql(f"DELETE FROM delta.`{path}` WHERE {of_step}").collect()  # noqa: S608 - our own path and numbers
 
 
 def send_rejects(staged: Staged, postman: Postman) -> None:
@@ -63,23 +83,23 @@ def send_rejects(staged: Staged, postman: Postman) -> None:
 
 
 @storage_errors()
-def _append(staged: Staged, table: Path, version: int, covered: int, metadata: dict[str, object]) -> int:
-    """Add the rejects of batches after `covered` to the table as one commit, the one after `version`."""
+def _append(staged: Staged, table: Path, version: int, metadata: dict[str, object]) -> int:
+    """Add the rejects to the table as one commit, the one after `version`."""
     with staging_folder(str(table)) as folder:
         folder.mkdir()
         with lasting_delta_connection() as connection:
             connection.execute(
-                f"copy ({rows_of(staged, covered)}) to {literal(str(folder))} "
+                f"copy ({rows_of(staged)}) to {literal(str(folder))} "
                 "(format parquet, compression zstd, partition_by (arrival_date), overwrite_or_ignore true)"
             )
         transaction = (f"quarantine/{staged.contract.name}", int(str(metadata["number"])))
         return append(table, folder, version, metadata, transaction=transaction, stats=_STATS)
 
 
-def rows_of(staged: Staged, covered: int = -1) -> str:
-    """A query of DuckDB for the staged rejects of batches after `covered`, as the quarantine table has them."""
+def rows_of(staged: Staged) -> str:
+    """A query of DuckDB for the staged rejects, as the quarantine table has them."""
     columns = ", ".join(quarantine_row_of_staged(staged.contract, BROKEN))
-    return f"select {columns} from {_rejects(staged)} where _batch > {covered}"  # noqa: S608 - our own files, quoted
+    return f"select {columns} from {_rejects(staged)}"  # noqa: S608 - our own files, quoted
 
 
 def _letters(staged: Staged) -> Iterator[Rejected]:

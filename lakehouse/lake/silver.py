@@ -5,7 +5,7 @@ recomputation (`lake.rebuild.backfill`), the loop (`lake.drain`).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
@@ -31,6 +31,7 @@ from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.pending import files_of_all, first_of, is_small, pending_batches
 from lakehouse.lake.quarantine import record_rejects, send_rejects
 from lakehouse.lake.reports import BatchReport
+from lakehouse.lake.schema.accepted import read_accepted, require_followed
 from lakehouse.lake.schema.registered import learn
 from lakehouse.lake.schema.tables import BRONZE_COLUMNS
 from lakehouse.quality.rules import date_list
@@ -73,6 +74,7 @@ class SilverWriter:
         spark: The session.
         paths: The tables to fill, when not the live ones.
         first_batch: Where a table begins that holds nothing yet.
+        last_batch: Asked before each step for the last batch that it may take; without it, whatever bronze has.
         send_dead_letters: Whether rejects go to the dead-letter topic as well.
     """
 
@@ -84,6 +86,7 @@ class SilverWriter:
         *,
         paths: LakePaths | None = None,
         first_batch: int = 0,
+        last_batch: Callable[[], int] | None = None,
         send_dead_letters: bool = True,
     ) -> None:
         self._contract = contract
@@ -93,6 +96,7 @@ class SilverWriter:
         # A replay fills tables of its own while it holds the live ones' lock.
         self._lock = silver_lock(settings, f"{contract.name}-replay" if self._paths.rebuilt else contract.name)
         self._first_batch = first_batch
+        self._last_batch = last_batch
         self._send_dead_letters = send_dead_letters
         # Of files that never change: a hint that saves opening them.
         self._known_keys = KnownKeys()
@@ -120,6 +124,9 @@ class SilverWriter:
         bronze = self._paths.bronze(self._contract.name)
         after = behind.through if behind else self._merged_through()
         pending = pending_batches(bronze, after)
+        if self._last_batch is not None:
+            last = self._last_batch()
+            pending = [batch for batch in pending if batch.plan.batch <= last]
         if not pending:
             return None
         if pending[0].plan.batch != after + 1:
@@ -181,10 +188,11 @@ class SilverWriter:
         require_quality(self._contract, profile)
         with exclusive(self._lock, _LOCK_SECONDS):
             self._require_turn(step)
-            if profile.rejected:
-                record_rejects(staged, self._settings, self._paths, step.through)
-                if self._send_dead_letters:
-                    send_rejects(staged, self._postman)
+            # Before anything is written: rejects of another contract's rules would stay in quarantine.
+            require_followed(self._contract, read_accepted(self._paths.silver(self._contract.name)))
+            record_rejects(self._spark, staged, self._settings, self._paths, step.after, step.through)
+            if profile.rejected and self._send_dead_letters:
+                send_rejects(staged, self._postman)
             done = self._commit(staged, profile, step)
         crash_point("after_silver_commit")
         silver = self._paths.silver(self._contract.name)

@@ -6,6 +6,7 @@ Here: putting the proofs of each layer together. Not here: what each layer must 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,12 +104,25 @@ def verify(
     """
     began = time.monotonic()
 
+    sessions: list[SparkSession] = []
+
     def look_at(contract: StreamContract) -> tuple[StreamProof | None, list[Finding]]:
         on_progress(contract.name)
-        return _look_at(contract, settings, before_gold)
+        return _look_at(contract, settings, before_gold, sessions)
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
+    threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify")
+    try:
         looks = list(threads.map(look_at, streams))
+    except KeyboardInterrupt:
+        # Whoever stops it does not want to wait for the proofs that are under way.
+        threads.shutdown(wait=False, cancel_futures=True)
+        for session in sessions:
+            # One that has ended has nothing to stop.
+            with suppress(Exception):
+                session.interruptAll()
+        raise
+    finally:
+        threads.shutdown()
     return VerifyReport(
         read_lake_id(LakePaths.of(settings)),
         [proof for proof, _ in looks if proof is not None],
@@ -118,7 +132,7 @@ def verify(
 
 
 def _look_at(
-    contract: StreamContract, settings: Settings, before_gold: Callable[[], object]
+    contract: StreamContract, settings: Settings, before_gold: Callable[[], object], sessions: "list[SparkSession]"
 ) -> tuple[StreamProof | None, list[Finding]]:
     """The proof of one stream and what is wrong; no proof of tables that are damaged."""
     paths = LakePaths.of(settings)
@@ -127,6 +141,7 @@ def _look_at(
         # No count means anything while files are missing; Spark could not even read them.
         return None, [Finding(contract.name, "storage", str(damage)) for damage in look.damage]
     spark = connect(settings.spark_remote)
+    sessions.append(spark)
     try:
         with TopicReader(settings) as topics, spark_errors():
             return _prove(spark, contract, settings, paths, list(plans_in(look.commits)), topics, before_gold)

@@ -22,12 +22,13 @@ from lakehouse.lake.history import held_through, rebuild
 from lakehouse.lake.ledger import current_version, last_plan, merged_through, offsets_read
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
+from lakehouse.lake.rebuild.rejects import quarantine_failing, release_passing
 from lakehouse.lake.reports import DayReport
 from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.quality.rules import date_list
 from lakehouse.settings import Settings
-from lakehouse.transforms.events import valid_rows
+from lakehouse.transforms.events import slim, valid_rows, where_judged
 from lakehouse.transforms.winners import winner_per_key
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def rebuild_silver(
     A `cdc` stream has one row per key, whose date moves: whatever the days, its whole table is replaced in one commit.
     A history is made anew as a whole, after silver.
 
-    Records that arrived in bronze but are not merged yet are included; merging them later changes nothing. No merge can
-    fall between the read and the commit of a day: both hold the stream's lock, and Dagster's pool keeps hosts apart.
+    Records that arrived in bronze but are not merged yet are left to the drain, which may have reason not to take them.
+    What the contract of today rejects of a date goes to quarantine, and what it passes leaves it. No merge can fall
+    between the read and the commit of a day: both hold the stream's lock, and Dagster's pool keeps hosts apart.
 
     Raises:
         SparkUnreachableError: Spark went away; days already reported are done.
@@ -63,7 +65,7 @@ def rebuild_silver(
         expect_rows(spark, offsets_read(paths.bronze(contract.name)))
         for some in [days] if contract.is_cdc else [[day] for day in days]:
             lock = exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS)
-            with lock, settled(settings, paths.silver(contract.name)):
+            with lock, settled(settings, paths.quarantine(contract.name), paths.silver(contract.name)):
                 fresh = rebuild_days(spark, contract, paths, some)
             done += fresh
             for entry in fresh:
@@ -99,19 +101,24 @@ def rebuild_days(
         reports = [DayReport(contract.name, day, 0, 0.0, note) for day in kept]
         rest = [day for day in days if day not in kept]
         return [*reports, *(rebuild_days(spark, contract, paths, rest) if rest else [])]
+    through = merged_through(silver)
     metadata = {
         "kind": "backfill",
         "stream": contract.name,
         "days": [day.isoformat() for day in days],
-        "through": known[0].batch,
-        "merged_through": merged_through(silver),
+        "merged_through": through,
     }
     listed = f"event_date IN ({date_list(days)})"
     with spark_errors():
-        writer = _silver_of_days(spark, contract, paths, known[0], days).write.format("delta").mode("overwrite")
+        judged = _judged_of_days(spark, contract, paths, known[0], through, days)
+        # Quarantine has what silver loses before silver loses it, and loses what silver has after.
+        quarantine_failing(spark, contract, paths, judged.where("_broken != ''"))
+        rows_of_days = winner_per_key(valid_rows(judged, contract), contract)
+        writer = rows_of_days.write.format("delta").mode("overwrite")
         if not contract.is_cdc:
             writer = writer.option("replaceWhere", listed)
         writer.option("userMetadata", json.dumps(metadata)).save(silver)
+        release_passing(spark, contract, paths, judged.where("_broken = ''"))
         groups = spark.read.format("delta").load(silver).where(listed).groupBy("event_date").count().collect()
     rows = {group["event_date"]: group["count"] for group in groups}
     whole = "the whole table, " if contract.is_cdc else ""
@@ -121,25 +128,25 @@ def rebuild_days(
             day=day,
             rows=rows.get(day, 0),
             seconds=(time.monotonic() - began) / len(days),
-            note=f"{whole}recomputed from bronze through batch {known[0].batch}",
+            note=f"{whole}recomputed from bronze through batch {through}",
             delta_version=current_version(silver),
         )
         for day in days
     ]
 
 
-def _silver_of_days(
-    spark: "SparkSession", contract: StreamContract, paths: LakePaths, newest: Plan, days: list[date]
+def _judged_of_days(
+    spark: "SparkSession", contract: StreamContract, paths: LakePaths, newest: Plan, through: int, days: list[date]
 ) -> "DataFrame":
-    """What silver must hold of these event dates, or at all: the latest valid row per key, from bronze alone."""
-    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {newest.batch}")
+    """Every merged record of these event dates, or of a `cdc` stream, judged by the contract of today; kept."""
+    bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through}")
     if contract.is_cdc:
-        valid = valid_rows(judge_as_decided(bronze, contract, newest.generations, paths), contract)
-        # The last truncate is looked for first: without keeping the rows, each would be parsed twice.
-        return winner_per_key(materialised(valid) if contract.applies_truncates else valid, contract)
+        return materialised(slim(judge_as_decided(bronze, contract, newest.generations, paths), contract))
     arrived = bronze.where(" OR ".join(f"({arrival_window(contract, day)})" for day in days))
-    rows = valid_rows(judge_as_decided(arrived, contract, newest.generations, paths), contract)
-    return winner_per_key(rows.where(f"event_date IN ({date_list(days)})"), contract)
+    judged = where_judged(
+        judge_as_decided(arrived, contract, newest.generations, paths), f"event_date IN ({date_list(days)})"
+    )
+    return materialised(slim(judged, contract))
 
 
 def arrival_window(contract: StreamContract, day: date) -> str:

@@ -24,11 +24,13 @@ from lakehouse.lake.events import Fact, write_facts
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.identity import require_lake
-from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.guards.locks import exclusive, lake_lock, silver_lock
 from lakehouse.lake.ledger import commits, current_version, merged_through, plans
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.proofs.compare import differing, fingerprints
 from lakehouse.lake.proofs.damage import require_sound
+from lakehouse.lake.rejects.outcome import Choice
+from lakehouse.lake.rejects.replay import replay as release
 from lakehouse.lake.schema.retained import closed_before
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
@@ -78,6 +80,7 @@ def replay(
     Raises:
         UsageError: an unfinished replay of other dates or another contract is there, dates are named for a `cdc`
             stream, or bronze no longer holds all records of the dates.
+        LockBusyError: another replay of the stream is running.
         Stop: as `lake.silver.SilverWriter.merge`; the same command goes on where it stopped.
     """
     began = time.monotonic()
@@ -88,11 +91,21 @@ def replay(
             fix=f"lakehouse replay {contract.name}",
         )
     require_lake(settings)
+    with exclusive(_replay_lock(contract, settings), 0):
+        return _replay(contract, settings, since, say, began)
+
+
+def _replay(
+    contract: StreamContract, settings: Settings, since: datetime | None, say: Callable[[str], None], began: float
+) -> ReplayReport:
     paths = LakePaths.of(settings)
     require_sound(contract.name, paths)
     day = None if since is None else since.astimezone(UTC).date()
     _require_in_bronze(contract, paths, day)
     _require_same(contract, paths, day)
+    if day is not None:
+        # Rejects of all dates are replaced. Of those that pass today some belong to dates that stay as they are.
+        release(contract, settings, Choice())
     spark = connect(settings.spark_remote)
     try:
         with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
@@ -107,7 +120,7 @@ def replay(
             report = work.swap(began)
     finally:
         spark.stop()
-    abort(contract, settings)
+    _remove(contract, settings)
     details = {"since": str(day), "changed": report.changed, "version_before": report.version_before}
     fact = Fact(contract.name, "silver", "kappa", report.through, report.rows, 0, report.seconds, 0, details)
     write_facts(paths, [fact])
@@ -115,7 +128,20 @@ def replay(
 
 
 def abort(contract: StreamContract, settings: Settings) -> bool:
-    """Remove the second pair of tables of a replay; the live ones are untouched. False when there was none."""
+    """Remove the second pair of tables of a replay; the live ones are untouched. False when there was none.
+
+    Raises:
+        LockBusyError: a replay of the stream is running.
+    """
+    with exclusive(_replay_lock(contract, settings), 0):
+        return _remove(contract, settings)
+
+
+def _replay_lock(contract: StreamContract, settings: Settings) -> Path:
+    return lake_lock(settings, f"replay-{contract.name}")
+
+
+def _remove(contract: StreamContract, settings: Settings) -> bool:
     home = _home(contract, LakePaths.of(settings))
     if not home.exists():
         return False
@@ -168,6 +194,7 @@ class _Replay:
             spark,
             paths=self._new,
             first_batch=self._first,
+            last_batch=lambda: self._target,
             send_dead_letters=False,
         )
 

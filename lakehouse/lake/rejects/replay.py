@@ -4,7 +4,6 @@ Here: one replay of one stream. Not here: sending corrected records (`lake.rejec
 contract of today would reject (`lake.rebuild.backfill`).
 """
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from lakehouse.lake.guards.identity import require_lake
 from lakehouse.lake.guards.locks import exclusive, silver_lock
 from lakehouse.lake.history import bring_in
 from lakehouse.lake.ledger import last_plan, merged_through
+from lakehouse.lake.log.metadata import commits_say
 from lakehouse.lake.merge.adopt import adopt
 from lakehouse.lake.merge.staged import stage, staging
 from lakehouse.lake.paths import LakePaths, table_exists
@@ -211,16 +211,12 @@ class _Replay:
             "released": found.by_fate[RELEASED],
             "rewritten": found.by_fate[REWRITTEN],
         }
-        key = "spark.databricks.delta.commitInfo.userMetadata"
-        self._spark.conf.set(key, json.dumps(metadata))
-        try:
+        with commits_say(self._spark, metadata):
             self._spark.sql(
                 f"MERGE INTO delta.`{self._paths.quarantine(self._contract.name)}` t USING {_SOURCE} s "
                 f"ON t.arrival_date IN ({date_list(sorted(days))}) AND {same} "
                 f"WHEN MATCHED AND s.reasons = array('') THEN DELETE WHEN MATCHED THEN UPDATE SET {rewritten}"
             ).collect()
-        finally:
-            self._spark.conf.unset(key)
 
 
 def _misplaced(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> Misplaced | None:

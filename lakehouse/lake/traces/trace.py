@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.lake.decisions import discarded
 from lakehouse.lake.ledger import Commit, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Plan
@@ -30,7 +31,14 @@ from lakehouse.lake.traces.answer import (
 from lakehouse.lake.traces.origin import absent, broker_state, locate, on_broker, retention_note
 from lakehouse.lake.traces.verdict import Examined, decoded, examine
 from lakehouse.lake.traces.versions import silver_row, truncate_row, versions_of
-from lakehouse.lake.traces.words import LAST_TRUNCATE, beaten, earlier_truncate, not_merged
+from lakehouse.lake.traces.words import (
+    LAST_TRUNCATE,
+    VERIFY,
+    beaten,
+    earlier_truncate,
+    not_merged,
+    why_quarantined,
+)
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
 
@@ -217,32 +225,43 @@ class _Tracer:
         """What became of the record, by silver and quarantine themselves, and why in words."""
         if origin.batch > self._through:
             return "not_merged", not_merged(origin, row, self._through)
+        is_held = held is not None and _place(held) == _identity(origin)
+        reasons = None if is_held else self._reasons_recorded(origin)
+        if reasons is not None:
+            decision = discarded(self._paths, self._contract.name).get("/".join(map(str, _identity(origin))))
+            return "quarantined", why_quarantined(reasons, row.broken, decision)
+        if is_held and row.broken:
+            return (
+                "in_silver",
+                f"silver has it, though it breaks {', '.join(row.broken)} today; {VERIFY} {self._contract.name}",
+            )
         if row.broken:
-            return "quarantined", self._why_quarantined(origin, row)
+            return "quarantined", f"quarantine lacks it; {VERIFY} {self._contract.name}"
         if held is None:
-            return "not_merged", f"silver lacks it; run: lakehouse verify {self._contract.name}"
-        winner = (held.row["_topic_id"], held.row["_partition"], held.row["_offset"])
+            return "not_merged", f"silver lacks it; {VERIFY} {self._contract.name}"
         if row.is_truncate:
-            return ("in_silver", LAST_TRUNCATE) if winner == _identity(origin) else ("beaten", earlier_truncate(held))
-        if winner == _identity(origin):
+            return ("in_silver", LAST_TRUNCATE) if is_held else ("beaten", earlier_truncate(held))
+        if is_held:
             gone = ", and says that the row was deleted" if held.row.get("_deleted") else ""
             return "in_silver", f"it is the strongest record of its key{gone}"
         mine = next((v for v in versions if (v.topic_id, v.partition, v.offset) == _identity(origin)), None)
         return "beaten", beaten(self._contract, held, mine.beaten_by if mine is not None else "")
 
-    def _why_quarantined(self, origin: Origin, row: Examined) -> str:
+    def _reasons_recorded(self, origin: Origin) -> list[str] | None:
+        """The reasons that quarantine has for the record; None when it is not there."""
         table = self._spark.read.format("delta").load(self._paths.quarantine(self._contract.name))
         recorded = (
             table.where(f"arrival_date = DATE'{origin.arrival_date}' AND batch = {origin.batch}")
             .where(f"partition = {origin.partition} AND offset = {origin.offset}")
+            .where(f"topic_id = {quote(origin.topic_id)}")
             .select("reasons")
             .collect()
         )
-        if not recorded:
-            return f"quarantine lacks it; run: lakehouse verify {self._contract.name}"
-        reasons = list(recorded[0]["reasons"])
-        now = "" if reasons == row.broken else f"; when it was judged: {', '.join(reasons)}"
-        return f"it breaks {', '.join(row.broken)}{now}"
+        return list(recorded[0]["reasons"]) if recorded else None
+
+
+def _place(held: SilverRow) -> tuple[str, int, int]:
+    return held.row["_topic_id"], held.row["_partition"], held.row["_offset"]
 
 
 def _identity(origin: Origin) -> tuple[str, int, int]:

@@ -1,10 +1,12 @@
 """Why a record is no row of silver, in words. Here: sentences. Not here: finding it out (`traces.trace`)."""
 
 from lakehouse.contracts.model import StreamContract
+from lakehouse.lake.decisions import Decision
 from lakehouse.lake.traces.answer import Origin, SilverRow
 from lakehouse.lake.traces.verdict import Examined
 from lakehouse.lake.traces.versions import TRUNCATE
 
+VERIFY = "run: lakehouse verify"
 LAST_TRUNCATE = "it is the last truncate of its table: every row that comes before it is deleted"
 
 
@@ -25,6 +27,16 @@ def beaten(contract: StreamContract, held: SilverRow, by: str) -> str:
     which = "later" if contract.latest_wins else "earlier"
     decided = f" by its {which} {by}" if by in ("event time", "source position") else f" by {by}" if by else ""
     return f"{_place(held)} has the same key and wins{decided}"
+
+
+def why_quarantined(recorded: list[str], broken: list[str], discarded: Decision | None) -> str:
+    """Of a record that quarantine has, with the reasons that are recorded there, and what it breaks today."""
+    if not broken and discarded is not None:
+        return f"{discarded.who} discarded it: {discarded.why}"
+    if not broken:
+        return f"it broke {', '.join(recorded)} when it was judged, and nothing today; run: lakehouse quarantine replay"
+    then = "" if recorded == broken else f"; when it was judged: {', '.join(recorded)}"
+    return f"it breaks {', '.join(broken)}{then}"
 
 
 def earlier_truncate(held: SilverRow) -> str:
