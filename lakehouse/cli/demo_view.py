@@ -1,7 +1,10 @@
 """What the demo shows: a live table while events flow, and the summary at the end. Here: reading and rendering only."""
 
+import shutil
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
@@ -137,17 +140,25 @@ def totals_by_category(settings: Settings) -> str:
     return "gross by category: " + " · ".join(f"{category} {amount:,.0f}" for category, amount in rows)
 
 
+def _installed() -> str:
+    """How the command is called from here, without the environment's folder on the PATH."""
+    command = Path(sys.executable).with_name("lakehouse")
+    return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)
+
+
 def closing_box(settings: Settings) -> None:
     """Where to look and the next three commands."""
+    # `make demo` puts nothing on the PATH.
+    command = "lakehouse" if shutil.which("lakehouse") else _installed()
     graph = f"{settings.dagster_url}/locations/lakehouse/asset-groups/silver"
     lines = [
         f"Dagster   {graph}",
         f"lake      {settings.lake_root}",
         f"gold      {gold_path(settings)}",
         "",
-        'lakehouse sql "from sales_daily order by gross_amount desc limit 5"',
-        "lakehouse streams new payments --from sample.json",
-        "lakehouse down",
+        f'{command} sql "from sales_daily order by gross_amount desc limit 5"',
+        f"{command} streams new --help",
+        f"{command} down",
     ]
     if out.is_terminal:
         out.print(Panel("\n".join(lines), title="what next", expand=False), soft_wrap=False)

@@ -151,7 +151,11 @@ def export_suite(
     if file is None:
         print_json(suite)
     else:
-        file.write_text(json.dumps(suite, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(suite, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}.", fix="Name another --file.") from error
         err.print(f"{len(suite['expectations'])} expectations written to {file}", markup=False)
 
 

@@ -93,6 +93,14 @@ class LazyGroup(TyperGroup):
         ctx._protected_args, ctx.args = rest[:1], rest[1:]
         return rest[1:]
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; say a word when it was told to stop."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nStopped cleanly; run the command again to go on.", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the module of the command that is being called, then resolve as usual."""
         entry = COMMANDS.get(args[0]) if args else None
@@ -141,9 +149,6 @@ def main() -> None:
         app(standalone_mode=True)
     except LakehouseError as error:
         _fail(error)
-    except KeyboardInterrupt:
-        print("Stopped cleanly; run the command again to go on.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         if _debug:
             raise

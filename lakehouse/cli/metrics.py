@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def metrics(
     textfile: Annotated[Path | None, typer.Option(help="Write this .prom file for node_exporter instead.")] = None,
-    serve: Annotated[int | None, typer.Option(help="Serve /metrics on this port (127.0.0.1) until Ctrl-C.")] = None,
+    serve: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve /metrics on this port (127.0.0.1) until Ctrl-C.")
+    ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Send the figures to the topic system-metrics.")] = False,
     alerts: Annotated[
         bool, typer.Option("--alerts", help="Show what the alert rules say; exit code 10 for any.")

@@ -6,6 +6,7 @@ Here: where the query comes from, how the answer looks. Not here: what gold hold
 import csv
 import difflib
 import json
+import math
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -212,7 +213,9 @@ def _text(cell: Any) -> str:
 
 
 def _plain(cell: Any) -> Any:
-    """Amounts as JSON numbers; bytes as text where they are text."""
+    """Amounts as JSON numbers; what is none, like NaN, as null; bytes as text where they are text."""
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None
     if isinstance(cell, Decimal):
         return float(cell)
     if isinstance(cell, (bytes, bytearray)):

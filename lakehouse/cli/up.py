@@ -30,7 +30,7 @@ def up(
     ] = None,
     as_json: bool = typer.Option(False, "--json", help="One JSON array on stdout."),
 ) -> None:
-    r"""Start the embedded Kafka broker and Spark server, and wait until both answer.
+    """Start the embedded Kafka broker and Spark server, and wait until both answer.
 
     What runs already is left as it is. The services go on after this command; `lakehouse down` stops them.
 
@@ -39,7 +39,7 @@ def up(
       lakehouse up --dagster
       lakehouse up --with cdc       PostgreSQL, and Kafka Connect with Debezium
       lakehouse up --with registry
-    """
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with a backspace
     from dataclasses import asdict
 
     from lakehouse.engine.embedded import stack

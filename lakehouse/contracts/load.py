@@ -59,11 +59,22 @@ def load_contract(path: Path) -> StreamContract:
     Raises:
         ContractError: naming file, line (where it can be known), field and what is allowed.
     """
+    return parse_contract(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a contract's file.
+
+    Raises:
+        ContractError: it cannot be read, or is no UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ContractError(f"{path} cannot be read: {error.strerror}.") from error
-    return parse_contract(text, path)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ContractError(f"{path}:{line}: no UTF-8; save the file in that encoding.") from error
 
 
 def parse_contract(text: str, path: Path) -> StreamContract:
@@ -98,14 +109,31 @@ def read_yaml(text: str) -> tuple[yaml.Node | None, Any]:
     """The nodes, which know their lines, and what they say. In C: every run reads all files when it starts.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: it is no YAML, or has a key twice.
     """
     loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
+        _require_unique(node)
         return node, None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _require_unique(node: yaml.Node | None) -> None:
+    """Of a key that is there twice YAML's reader takes the last without a word: rules would vanish."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if key.value in lines:
+                twice = f"{key.value} is there twice, first in line {lines[key.value]}"
+                raise yaml.MarkedYAMLError(problem=twice, problem_mark=key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = key.start_mark.line + 1
+    if isinstance(node, yaml.CollectionNode):
+        for part in node.value:
+            for child in part if isinstance(part, tuple) else (part,):
+                _require_unique(child)
 
 
 def explain(error: ValidationError, node: yaml.Node | None, path: Path, model: type[BaseModel]) -> str:

@@ -22,7 +22,7 @@ from lakehouse.contracts.parts import (
     TopicSpec,
     Upstream,
 )
-from lakehouse.contracts.sql import sql_problem
+from lakehouse.contracts.sql import condition_problem, sql_problem
 from lakehouse.contracts.types import RESERVED, Duration, Name, Strict
 
 Mode = Literal["append", "upsert", "cdc"]
@@ -192,7 +192,7 @@ class StreamContract(Strict):
     def _sql_problems(self) -> list[str]:
         """What is wrong with the SQL in this contract, each with the place it stands at."""
         names = self.field_names
-        found = [(f"rules.{i}.sql", sql_problem(rule.sql, names)) for i, rule in enumerate(self.rules)]
+        found = [(f"rules.{i}.sql", condition_problem(rule.sql, names)) for i, rule in enumerate(self.rules)]
         for i, field in enumerate(self.fields):
             if field.parse is not None:
                 found.append((f"fields.{i}.parse", sql_problem(field.parse, ["value"])))

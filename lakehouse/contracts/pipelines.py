@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import Field, model_validator
 
-from lakehouse.contracts.load import parse_attributes, read_yaml
+from lakehouse.contracts.load import parse_attributes, read_text, read_yaml
 from lakehouse.contracts.pipeline import Cron, ExtractStep, LoadStep, PipelineContract, Strict, TransformStep
 from lakehouse.contracts.sql import query_problem
 from lakehouse.contracts.types import Name
@@ -139,10 +139,7 @@ def load_pipeline_file(path: Path) -> list[PipelineContract]:
     Raises:
         ContractError: naming file, line, field and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ContractError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_text(path)
     kind = _type_of(text)
     if kind == PIPELINES_TYPE:
         return [entry.pipeline() for entry in parse_attributes(text, path, kind, EtlPipelines).pipelines]

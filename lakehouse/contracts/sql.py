@@ -6,6 +6,10 @@ Here: what a file can be told at load and lint. Not here: types and functions; `
 import difflib
 import itertools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
 
 PARAMETERS = ("partition", "start", "end")
 """What a pipeline's SQL may ask of its partition: the key as text, start and end as timestamps."""
@@ -34,8 +38,10 @@ def sql_problem(text: str, known: Iterable[str] | None) -> str | None:
         return f"is no SQL expression: {first} In: {text}"
     if not isinstance(parsed, exp.Condition | exp.Alias) or isinstance(parsed, exp.Query):
         return f"is no SQL expression but a statement: {text}"
-    if known is None:
-        return None
+    problem = _not_repeatable(parsed)
+    if problem is not None or known is None:
+        # A record is judged again by whoever rebuilds or proves a table.
+        return problem
     columns = sorted(set(known))
     bound = {parameter.name for function in parsed.find_all(exp.Lambda) for parameter in function.expressions}
     for column in parsed.find_all(exp.Column):
@@ -43,6 +49,32 @@ def sql_problem(text: str, known: Iterable[str] | None) -> str | None:
             near = difflib.get_close_matches(column.name, columns, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(columns)}"
             return f"names {column.name}, which is no field; {hint}"
+    return None
+
+
+def condition_problem(text: str, known: Iterable[str]) -> str | None:
+    """What is wrong with a rule, or None: as `sql_problem`, and what is no yes or no, or is about many rows."""
+    import sqlglot
+    from sqlglot import exp
+
+    problem = sql_problem(text, known)
+    if problem is not None:
+        return problem
+    parsed = sqlglot.parse_one(text, dialect="spark").unnest()
+    if isinstance(parsed, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod | exp.DPipe | exp.Literal | exp.Neg):
+        return f"is no condition, which is true or false: {text}"
+    if parsed.find(exp.AggFunc, exp.Window) is not None:
+        return f"is about many rows; a rule judges one, table_rules the table: {text}"
+    return None
+
+
+def _not_repeatable(parsed: "Expr") -> str | None:
+    from sqlglot import exp
+
+    for function in parsed.find_all(exp.Func):
+        name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
+        if name.lower() in _NOT_REPEATABLE:
+            return f"calls {name.lower()}, which differs from run to run"
     return None
 
 
@@ -62,13 +94,8 @@ def query_problem(text: str) -> str | None:
     for placeholder in parsed.find_all(exp.Placeholder):
         if placeholder.name not in PARAMETERS:
             return f"names the parameter :{placeholder.name}; allowed: {', '.join(f':{name}' for name in PARAMETERS)}"
-    for function in parsed.find_all(exp.Func):
-        name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
-        if name.lower() in _NOT_REPEATABLE:
-            return (
-                f"calls {name.lower()}, which differs from run to run; the partition (:start, :end) is the only clock"
-            )
-    return None
+    problem = _not_repeatable(parsed)
+    return None if problem is None else f"{problem}; the partition (:start, :end) is the only clock"
 
 
 def tables_of(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.engine.crash import crash_point
-from lakehouse.errors import LakehouseError, RelayFencedError, ResumePointGoneError
+from lakehouse.errors import LakehouseError, RelayFencedError, ResumePointGoneError, UsageError
 from lakehouse.kafka.client import client_config, producer_config, translate
 from lakehouse.kafka.offsets import read_topic_state
 from lakehouse.settings import Settings
@@ -60,10 +60,16 @@ def relay(
         report: Called after each commit.
 
     Raises:
+        UsageError: it would read what it writes.
         RelayFencedError: another relay of these topics has taken over; nothing of the open transaction is visible.
         ResumePointGoneError: retention ran past the relay's position.
         BrokerUnreachableError, TopicMissingError, AccessDeniedError: as everywhere.
     """
+    if source in (target, f"{target}.dlq"):
+        raise UsageError(
+            f"A relay from {source} to {target} would read what it writes, for ever.",
+            fix="Name another topic as the target.",
+        )
     for topic in (source, target, f"{target}.dlq"):
         read_topic_state(settings, topic)
     return _Relay(settings, source, target, enrich).run(idle_seconds, stop, report)

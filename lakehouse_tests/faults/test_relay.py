@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lakehouse.engine.crash import RELAY_POINTS
-from lakehouse.errors import RelayFencedError, TopicMissingError
+from lakehouse.errors import RelayFencedError, TopicMissingError, UsageError
 from lakehouse.kafka.client import client_config
 from lakehouse.kafka.offsets import read_topic_state
 from lakehouse.kafka.relay import Relayed, add_fields, relay
@@ -40,6 +40,12 @@ def run(settings: Settings, source: str, target: str, enrich: Any = None) -> Rel
     return relay(
         settings, source, target, enrich or add_fields({"region": "eu"}), idle_seconds=1, stop=threading.Event()
     )
+
+
+def test_a_relay_does_not_read_what_it_writes(settings: Settings) -> None:
+    for source in ("t", "t.dlq"):
+        with pytest.raises(UsageError, match="would read what it writes"):
+            run(settings, source, "t")
 
 
 def numbers(settings: Settings, topic: str, *, committed: bool = True) -> Counter[int]:

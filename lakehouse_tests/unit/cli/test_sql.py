@@ -154,3 +154,8 @@ def test_prompt_answers_statements_until_the_end_of_input(
     assert "Books" in said.out
     assert "Home" not in said.out
     assert "Table with name nowhere" in said.err
+
+
+def test_what_is_no_json_number_is_null(gold: Path) -> None:
+    query = "select 'nan'::double as x, '-inf'::double as y, 1.5::double as z"
+    assert runner.invoke(app, [query, "-o", "jsonl"]).stdout == '{"x": null, "y": null, "z": 1.5}\n'

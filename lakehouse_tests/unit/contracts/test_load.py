@@ -86,6 +86,15 @@ def test_the_good_one_loads() -> None:
             "timestamp, encoding: base64, d",
             "encoding base64 is not for timestamp; base64 is for decimals",
         ),
+        (
+            "mode: upsert",
+            "mode: upsert\n  mode: append",
+            "defs.yaml:11: no valid YAML: mode is there twice, first in line 10.",
+        ),
+        ("amount > 0", "amount + 1", "defs.yaml:16: rules.0.sql: is no condition, which is true or false: amount + 1"),
+        ("amount > 0", "(amount)::string || 'x'", "rules.0.sql: is no condition"),
+        ("amount > 0", "sum(amount) > 1", "rules.0.sql: is about many rows; a rule judges one, table_rules the table"),
+        ("amount > 0", "at < now()", "rules.0.sql: calls now, which differs from run to run"),
     ],
 )
 def test_each_mistake_is_named_with_line_and_allowed_values(old: str, new: str, message: str) -> None:
@@ -93,6 +102,14 @@ def test_each_mistake_is_named_with_line_and_allowed_values(old: str, new: str, 
     with pytest.raises(ContractError) as caught:
         parse_contract(GOOD.replace(old, new, 1), PATH)
     assert message in caught.value.problem
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    _write(tmp_path, "a", GOOD)
+    file = tmp_path / "a" / "defs.yaml"
+    file.write_bytes(GOOD.replace("of the shop", "du café").encode("latin-1"))
+    with pytest.raises(ContractError, match=r"a/defs\.yaml:4: no UTF-8"):
+        load_streams(tmp_path)
 
 
 def test_all_mistakes_are_told_at_once() -> None:
