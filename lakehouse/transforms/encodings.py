@@ -44,6 +44,9 @@ def epoch(number: str, unit: str) -> str:
 def _sql(field: FieldSpec, contract: StreamContract) -> str | None:
     if field.encoding == "base64":
         return _base64_decimal(field.type)
+    if contract.is_cdc and _DECIMAL.match(field.type):
+        # A connector writes them as text, or as numbers.
+        return f"try_cast(value AS {field.type})"
     if field.type == "timestamp" and (field.encoding is not None or contract.is_cdc):
         moment = epoch("cast(value AS bigint)", field.encoding or "micros")
         return f"CASE WHEN {_NUMBER} THEN {moment} ELSE cast(value AS timestamp) END"

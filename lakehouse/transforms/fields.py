@@ -10,12 +10,13 @@ from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import quote
 
 SPARK_TYPES = {"integer": "int", "long": "bigint"}
+_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)$")
 _PLAIN_KEY = re.compile(r"\w+")
 # A control character, which JSON has only escaped.
 _LAST = "'\\u0001'"
 # A number in JSON may have an exponent of any length. Where Spark parses a decimal it makes all the digits before it
-# sees that they do not fit, which takes minutes of a processor for ten characters; a text it looks at first. But a
-# number that is read as text comes by way of a double: so only those are whose digits a double has.
+# sees that they do not fit, which takes minutes of a processor for ten characters. So decimals are parsed as doubles
+# as far as a double has their digits; of longer ones the text is looked at first, which takes a fifth of a record.
 _DIGITS_OF_A_DOUBLE = 15
 _LONG_EXPONENT = r"""[:,\[][ \t\r\n]*+(-?[0-9.]++[eE][+]?[0-9]{4}|"-?[0-9.,]++[eE][+]?[0-9]{4,}")"""
 
@@ -107,8 +108,19 @@ def rescued(own: list[FieldSpec], ignored: Iterable[str], *, added: str = "") ->
 
 
 def _has_unparsed(own: list[FieldSpec]) -> str:
-    """SQL: some field that is read from a text came out null although its text is there."""
-    parts = [f"({_text(field)} IS NOT NULL AND {_from_text(field)} IS NULL)" for field in own if _is_from_text(field)]
+    """SQL: some field may have come out null although its text is there."""
+    parts = [
+        f"({_text(field)} IS NOT NULL AND {_parse_expression(field)} IS NULL)"
+        for field in own
+        if field.parse is not None
+    ]
+    # Near the largest number that fits; beyond it nothing does.
+    parts += [
+        f"abs(try_cast(_event.{_tick(key)} AS double)) >= {10 ** (digits[0] - digits[1]) - 1}"
+        for field in own
+        if (digits := _digits_by_double(field)) is not None
+        for key in field.keys
+    ]
     return " OR ".join(parts) or "false"
 
 
@@ -119,19 +131,22 @@ def _parse_schema(own: list[FieldSpec]) -> str:
 
 
 def _types(own: list[FieldSpec]) -> dict[str, str]:
-    """The type that each key is parsed as: one that several fields read, or that is read from its text, as text."""
+    """The type that each key is parsed as: one that several fields read, or that has a `parse`, is read as text."""
     types: dict[str, str] = {}
     for field in own:
         for key in field.keys:
-            is_text = _is_from_text(field) or key in types
-            types[key] = "string" if is_text else spark_type(field)
+            is_text = field.parse is not None or key in types
+            number = "double" if _digits_by_double(field) is not None else spark_type(field)
+            types[key] = "string" if is_text else number
     return types
 
 
 def field_expression(field: FieldSpec) -> str:
     """SQL for the field's column out of the struct `_event`."""
-    if _is_from_text(field):
-        return f"{_from_text(field)} AS `{field.name}`"
+    if field.parse is not None:
+        return f"{_parse_expression(field)} AS `{field.name}`"
+    if _digits_by_double(field) is not None:
+        return f"{_first_of([_by_double(key, spark_type(field)) for key in field.keys])} AS `{field.name}`"
     casts = [f"cast(_event.{_tick(key)} AS {spark_type(field)})" for key in field.keys]
     return f"{_first_of(casts)} AS `{field.name}`"
 
@@ -139,26 +154,34 @@ def field_expression(field: FieldSpec) -> str:
 def key_expression(field: FieldSpec) -> str:
     """As `field_expression`; where the record has no row it is taken from the record's key, parsed as `_key_event`."""
     kind = spark_type(field)
-    if _is_from_text(field):
-        own, other = _from_text(field), _from_text(field, "_key_event")
+    if field.parse is not None:
+        own, other = _parse_expression(field), _parse_expression(field, "_key_event")
     else:
         own, other = (f"cast({_text(field, event)} AS {kind})" for event in ("_event", "_key_event"))
     return f"coalesce({own}, {other}) AS `{field.name}`"
 
 
-def _from_text(field: FieldSpec, event: str = "_event") -> str:
-    """SQL for a field that is read from its text: by its own expression, with the text bound to `value`, or a cast."""
-    if field.parse is None:
-        return f"try_cast({_text(field, event)} AS {spark_type(field)})"
+def _parse_expression(field: FieldSpec, event: str = "_event") -> str:
+    """The field's own expression with the raw text bound to `value`."""
     bound = f"element_at(transform(array({_text(field, event)}), value -> {field.parse}), 1)"
     return f"try_cast({bound} AS {spark_type(field)})"
 
 
-def _is_from_text(field: FieldSpec) -> bool:
-    if field.parse is not None:
-        return True
-    digits = re.match(r"decimal\((\d+),", field.type)
-    return digits is not None and int(digits[1]) <= _DIGITS_OF_A_DOUBLE
+def _by_double(key: str, kind: str) -> str:
+    """SQL for a decimal that was parsed as a double; one that is a text in JSON has made the event a corrupt one."""
+    parsed, text = f"_event.{_tick(key)}", f"{as_texts('_text')}[{quote(key)}]"
+    return (
+        f"CASE WHEN {parsed} IS NOT NULL THEN try_cast({parsed} AS {kind}) "
+        f"WHEN _event._corrupt IS NOT NULL THEN try_cast({text} AS {kind}) END"
+    )
+
+
+def _digits_by_double(field: FieldSpec) -> tuple[int, int] | None:
+    """Precision and scale of a decimal whose digits a double has; None for whatever else is parsed."""
+    if field.parse is not None or (match := _DECIMAL.match(field.type)) is None:
+        return None
+    precision, scale = int(match[1]), int(match[2])
+    return (precision, scale) if precision <= _DIGITS_OF_A_DOUBLE else None
 
 
 def _text(field: FieldSpec, event: str = "_event") -> str:
