@@ -11,8 +11,10 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
 from lakehouse.cli.dates import day_option
+from lakehouse.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from lakehouse.contracts.model import StreamContract
     from lakehouse.lake.rejects.browse import RejectedRecord
     from lakehouse.lake.rejects.outcome import ReplayReport
 
@@ -47,6 +49,8 @@ def list_command(
     listing = list_records(
         contract, LakePaths.of(load_settings()), reason=reason, day=day, limit=limit, with_discarded=all_
     )
+    if not listing.total:
+        _require_known(contract, reason)
     if as_json:
         counts = {"total": listing.total, "hidden": listing.hidden, "by_reason": listing.by_reason}
         print_json({"stream": stream, **counts, "newest": [_row(record) for record in listing.newest]})
@@ -109,6 +113,8 @@ def replay(
     contract = load_stream(stream)
     names = tuple(RecordName.parse(text) for text in records or [])
     report = judge_again(contract, load_settings(), Choice(reason, names), dry_run=dry_run)
+    if not report.judged:
+        _require_known(contract, reason)
     if report.judged < len(names):
         err.print(
             f"{len(names) - report.judged:,} of {len(names):,} named records are not in quarantine", style="yellow"
@@ -185,3 +191,17 @@ def _summary(report: "ReplayReport", *, dry_run: bool) -> str:
         text += f" ({report.silver_rows:,} rows changed there)"
     text += f", {report.rewritten + report.kept:,} stay"
     return text + (f" ({report.rewritten:,} with other reasons)" if report.rewritten else "")
+
+
+def _require_known(contract: "StreamContract", reason: str | None) -> None:
+    """Of a reason that no record has: whether it is one at all.
+
+    Raises:
+        UsageError: the contract has no such condition.
+    """
+    from lakehouse.quality.rules import DISCARDED, UNREADABLE, rejecting_conditions
+
+    known = [*(condition.name for condition in rejecting_conditions(contract)), *UNREADABLE, DISCARDED]
+    if reason is not None and reason not in known:
+        hint = nearest(reason, known, f"Reasons of this stream: {', '.join(known)}.")
+        raise UsageError(f"No record was rejected for {reason!r}, and no rule has that name.", fix=hint)

@@ -45,6 +45,13 @@ def _show(report: "VerifyReport") -> None:
         out.print(describe(proof), markup=False)
     for finding in report.findings:
         out.print(f"✗ {finding.stream} {finding.check}: {finding.problem}", style="red", markup=False)
+    for stream in sorted({found.stream for found in report.findings if found.check in ("silver", "quarantine")}):
+        err.print(
+            f"  If a rule of {stream} has changed: lakehouse quarantine replay {stream} --dry-run says what to do.",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     lake = f"lake {report.lake_id}" if report.lake_id else "no lake yet"
     gaps = sum(proof.gaps for proof in report.proofs)
     lost = f"0 lost besides {gaps:,} recorded" if gaps else "0 lost"

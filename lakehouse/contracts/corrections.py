@@ -94,7 +94,17 @@ def _field(contract: StreamContract, name: str) -> FieldSpec:
 
 
 def _json(field: FieldSpec, text: str) -> str:
-    """The JSON text of a value of that field."""
+    """The JSON text of a value of that field.
+
+    Raises:
+        UsageError: events have it in a form that cannot be written here.
+        ValueError: it is no value of the field.
+    """
+    if field.encoding == "base64":
+        raise UsageError(
+            f"{field.name} cannot be set: events have its bytes in base64.",
+            fix="Send the corrected record from its source, or correct the contract and replay quarantine.",
+        )
     if field.parse is not None or field.type == "string":
         return json.dumps(text)
     if field.type in ("integer", "long"):

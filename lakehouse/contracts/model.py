@@ -212,6 +212,13 @@ def _alias_problems(fields: list[FieldSpec]) -> list[str]:
         others = [other for other in fields if other is not field]
         taken = {name for other in others for name in (other.name, *other.keys)}
         problems += [f"fields.{i}.aliases: {name} belongs to another field" for name in field.aliases if name in taken]
+        # Spark tells keys apart by their case where it parses, and not where it reads what was parsed.
+        alike = {key.lower(): key for other in others for key in other.keys} | {key.lower(): key for key in field.keys}
+        problems += [
+            f"fields.{i}: the keys {key} and {alike[key.lower()]} differ in case only; name one of them"
+            for key in field.keys
+            if alike[key.lower()] != key
+        ]
     return problems
 
 

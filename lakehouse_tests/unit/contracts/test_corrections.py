@@ -6,6 +6,7 @@ import pytest
 
 from lakehouse.contracts.corrections import corrected, parse_corrections
 from lakehouse.contracts.load import load_stream
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.errors import UsageError
 
 SALES = load_stream("sales")
@@ -56,3 +57,10 @@ def test_what_is_no_json_object_cannot_be_corrected(event: str) -> None:
 )
 def test_a_change_record_is_corrected_in_its_row(event: str) -> None:
     assert corrected(event, {"n": '"y"'}, is_change=True) == event.replace('"x"', '"y"')
+
+
+def test_bytes_in_base64_cannot_be_set() -> None:
+    price = FieldSpec(name="price", type="decimal(12,2)", description="A price.", encoding="base64")
+    encoded = SALES.model_copy(update={"fields": [*SALES.fields, price]})
+    with pytest.raises(UsageError, match="price cannot be set"):
+        parse_corrections(encoded, ["price=12"])

@@ -91,6 +91,11 @@ def test_the_good_one_loads() -> None:
             "mode: upsert\n  mode: append",
             "defs.yaml:11: no valid YAML: mode is there twice, first in line 10.",
         ),
+        (
+            "description: What it cost.",
+            "aliases: [Amount], description: What it cost.",
+            "fields.2: the keys amount and Amount differ in case only; name one of them",
+        ),
         ("amount > 0", "amount + 1", "defs.yaml:16: rules.0.sql: is no condition, which is true or false: amount + 1"),
         ("amount > 0", "(amount)::string || 'x'", "rules.0.sql: is no condition"),
         ("amount > 0", "sum(amount) > 1", "rules.0.sql: is about many rows; a rule judges one, table_rules the table"),
