@@ -91,6 +91,14 @@ def test_a_replay_of_some_dates_loses_no_reject_of_others(settings: Settings, to
     assert pieces(new, settings) == ([1, 2, 3, 4], [])
     assert_whole(new, settings, sent)
 
+    # By a stricter rule the row of the date that stays is a reject: it is not in both tables.
+    tight = with_rule(old, "quantity < 3")
+    replay(tight, settings, datetime.combine(NOW.date(), datetime.min.time(), UTC))
+    assert pieces(tight, settings) == ([1, 2, 4], ["quantity_positive"])
+    replay(tight, settings)
+    assert pieces(tight, settings) == ([1, 2], ["quantity_positive"] * 2)
+    assert_whole(tight, settings, sent)
+
 
 def test_a_backfill_follows_the_rules_in_both_tables_and_takes_nothing_that_is_not_merged(
     settings: Settings, topic_name: Topic, tmp_path: Path

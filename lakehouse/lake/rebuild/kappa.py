@@ -39,7 +39,7 @@ from lakehouse.settings import Settings
 from lakehouse.transforms.events import silver_columns
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _LOCK_SECONDS = 900.0
 
@@ -92,10 +92,10 @@ def replay(
         )
     require_lake(settings)
     with exclusive(_replay_lock(contract, settings), 0):
-        return _replay(contract, settings, since, say, began)
+        return _rebuilt(contract, settings, since, say, began)
 
 
-def _replay(
+def _rebuilt(
     contract: StreamContract, settings: Settings, since: datetime | None, say: Callable[[str], None], began: float
 ) -> ReplayReport:
     paths = LakePaths.of(settings)
@@ -220,9 +220,9 @@ class _Replay:
         where = "true" if self._day is None else f"event_date >= DATE'{self._day}'"
         with spark_errors():
             rows, changed = self._compare(where)
-            self._overwrite("silver", where, through)
+            self._overwrite("silver", where, through, self._new_rows("silver"))
             crash_point("kappa_after_silver")
-            self._overwrite("quarantine", f"batch >= {self._first}", through)
+            self._overwrite("quarantine", f"batch >= {self._first}", through, self._new_rejects())
             if self._contract.keeps_history:
                 kept = history.held_through(self._live.history(name))
                 history.rebuild(self._spark, self._contract, self._live, max(self._target, kept))
@@ -246,11 +246,25 @@ class _Replay:
         changed = [str(day) for day in differing(found["held"], found["new"])]
         return sum(rows for rows, _ in found["new"].values()), changed
 
+    def _new_rows(self, layer: str) -> "DataFrame":
+        return self._spark.read.format("delta").load(getattr(self._new, layer)(self._contract.name))
+
+    def _new_rejects(self) -> "DataFrame":
+        """Rejects by the contract of today, but for the rows that silver keeps of dates that stay as they are."""
+        rejects = self._new_rows("quarantine")
+        if self._day is None:
+            return rejects
+        silver = self._spark.read.format("delta").load(self._live.silver(self._contract.name))
+        kept = silver.where(f"event_date < DATE'{self._day}'")
+        identity = ("topic_id", "partition", "offset")
+        return rejects.join(kept.selectExpr(*(f"_{name} AS {name}" for name in identity)), list(identity), "left_anti")
+
     @again_after_conflict
-    def _overwrite(self, layer: str, where: str, through: int) -> None:
-        new, live = (str(getattr(paths, layer)(self._contract.name)) for paths in (self._new, self._live))
+    def _overwrite(self, layer: str, where: str, through: int, rows: "DataFrame") -> None:
+        live = str(getattr(self._live, layer)(self._contract.name))
         metadata = {"kind": "kappa", "stream": self._contract.name, "through": through, "where": where}
-        writer = self._spark.read.format("delta").load(new).where(where).write.format("delta").mode("overwrite")
+        columns = self._new_rows(layer).columns
+        writer = rows.where(where).select(*columns).write.format("delta").mode("overwrite")
         writer.option("replaceWhere", where).option("userMetadata", json.dumps(metadata)).save(live)
         settle(live, next(commits(live)), self._settings)
 
