@@ -56,7 +56,7 @@ def record_rejects(
     last = last_commit_of(path, "quarantine")
     number, covered = (0, -1) if last is None else (int(last.metadata["number"]) + 1, int(last.metadata["through"]))
     if covered > after:
-        _take_back(spark, contract.name, path, settings, after, through)
+        _take_back(spark, contract.name, path, settings, after)
     if staged.files(REJECTED):
         metadata = {"kind": "quarantine", "stream": contract.name, "number": number, "through": through}
         made = _append(staged, Path(path), current_version(path) or 0, metadata)
@@ -64,12 +64,10 @@ def record_rejects(
     crash_point("after_quarantine")
 
 
-def _take_back(spark: "SparkSession", stream: str, path: str, settings: Settings, after: int, through: int) -> None:
-    """Remove what an earlier attempt wrote of the batches `(after, through]`."""
-    metadata = {"kind": "taken back", "stream": stream, "after": after, "through": through}
-    with settled(settings, path), spark_errors(), commits_say(spark, metadata):
-        of_step = f"batch > {after} AND batch <= {through}"
-        spark.sql(f"DELETE FROM delta.`{path}` WHERE {of_step}").collect()  # noqa: S608 - our own path and numbers
+def _take_back(spark: "SparkSession", stream: str, path: str, settings: Settings, after: int) -> None:
+    """Remove what earlier attempts wrote of batches after `after`; their steps may have been longer than this one."""
+    with settled(settings, path), spark_errors(), commits_say(spark, {"kind": "taken back", "stream": stream}):
+        spark.sql(f"DELETE FROM delta.`{path}` WHERE batch > {after}").collect()  # noqa: S608 - our own path
 
 
 def send_rejects(staged: Staged, postman: Postman) -> None:

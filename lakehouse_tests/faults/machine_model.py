@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lakehouse.contracts.model import Mode
 from lakehouse.engine.duck import lasting_delta_connection
-from lakehouse.lake.ledger import commits, last_commit_of, last_plan, merged_through
+from lakehouse.lake.ledger import last_commit_of, last_plan, merged_through
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse_tests.faults.machine_events import Event
 
@@ -99,24 +99,12 @@ def assert_tables_agree(model: Model, paths: LakePaths, stream: str) -> None:
     expected = model.quarantine({place for place, batch in batches.items() if batch <= judged})
     _assert_same("quarantine", quarantine, expected)
 
-    through = _through_by_day(paths.silver(stream))
     found = [Row(r[0], datetime.fromtimestamp(r[1] / 1e6, UTC), *r[2:5]) for r in silver]
     wanted = set[Row]()
     for day in model.days:
-        last = max(merged, through.get(day, -1))
-        wanted |= model.silver(day, {place for place, batch in batches.items() if batch <= last})
+        wanted |= model.silver(day, {place for place, batch in batches.items() if batch <= merged})
     _assert_same("silver", found, wanted)
     assert all(row.at.date() == known_row[5] for row, known_row in zip(found, silver, strict=True))
-
-
-def _through_by_day(silver: str) -> dict[date, int]:
-    """The last bronze batch that a backfill took into an event date: it may be ahead of the merges."""
-    through: dict[date, int] = {}
-    for commit in commits(silver):
-        if commit.metadata.get("kind") == "backfill":
-            for day in map(date.fromisoformat, commit.metadata["days"]):
-                through[day] = max(through.get(day, -1), int(commit.metadata["through"]))
-    return through
 
 
 def _digest(value: bytes | None) -> str | None:

@@ -16,7 +16,7 @@ from lakehouse.lake.rejects.discard import discard
 from lakehouse.lake.rejects.ids import RecordName
 from lakehouse.lake.traces.trace import trace_record
 from lakehouse.lake.verify import verify
-from lakehouse.settings import Settings
+from lakehouse.settings import Settings, load_settings
 from lakehouse_tests.faults.story import Topic, assert_whole, drain_once, start_worker
 from lakehouse_tests.streams import encode, rows_of, sale, sales_on, send
 
@@ -52,12 +52,16 @@ def pieces(contract: StreamContract, settings: Settings) -> tuple[list[int], lis
 def test_rejects_of_a_step_that_was_killed_are_those_of_todays_rules(
     settings: Settings, topic_name: Topic, tmp_path: Path
 ) -> None:
-    old = with_rule(sales_on(settings, topic_name("changed")), "quantity > 2")
+    old = with_rule(sales_on(settings, topic_name("changed")), "quantity not in (1, 6)")
     new = with_rule(old, "quantity <> 4")
-    sent = send(settings, old.topic.name, [encode(sale(n, at=NOW, quantity=n)) for n in range(1, 6)])
+    sent = 0
+    for first in (1, 3, 5):
+        sent += send(settings, old.topic.name, [encode(sale(n, at=NOW, quantity=n)) for n in (first, first + 1)])
+        kill(old, tmp_path, "between_bronze_and_silver")
     kill(old, tmp_path, "after_quarantine")
-    drain_once(new, settings)
-    assert pieces(new, settings) == ([1, 2, 3, 5], ["quantity_positive"])
+    # Steps of one batch, where the killed one had three.
+    drain_once(new, load_settings(LAKEHOUSE_MAX_BATCH_ROWS=2))
+    assert pieces(new, settings) == ([1, 2, 3, 5, 6], ["quantity_positive"])
     assert_whole(new, settings, sent)
 
 
