@@ -12,6 +12,7 @@ import typer
 
 from lakehouse.cli.console import err, print_json, print_table
 from lakehouse.cli.dates import day_option
+from lakehouse.cli.services import require_services
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _here(contract: "StreamContract", settings: "Settings", layers: list[str], d
     from lakehouse.lake.rebuild import backfill as work
     from lakehouse.lake.repair.bronze_day import verify_bronze_day
 
+    require_services(settings, kafka="bronze" in layers)
     done: list[dict[str, Any]] = []
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(contract.name, total=len(days) * len(layers))

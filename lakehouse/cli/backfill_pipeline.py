@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.cli.console import err
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.pipeline import PipelineContract
 from lakehouse.contracts.window import keys_ended, window_of
 from lakehouse.errors import LakehouseError, UsageError
@@ -70,6 +71,7 @@ def here(pipeline: PipelineContract, keys: list[str], settings: "Settings") -> d
 
     from lakehouse.lake.batch.run import run_pipeline
 
+    require_services(settings)
     done: list[dict[str, Any]] = []
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(pipeline.name, total=len(keys))

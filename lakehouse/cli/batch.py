@@ -10,6 +10,7 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json
 from lakehouse.cli.dates import parse_day
+from lakehouse.cli.services import require_services
 from lakehouse.settings import load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -34,6 +35,7 @@ def batch(
     settings = load_settings()
     wanted = days or stale_days(settings)
     if wanted:
+        require_services(settings)
         with err.status(f"Computing {len(wanted)} days …"):
             report = build_daily_agg(settings, wanted)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.errors import EXIT_UNHEALTHY, LakehouseError
 from lakehouse.settings import load_settings
@@ -30,6 +31,7 @@ def check(
     from lakehouse.engine.spark import connect
     from lakehouse.lake import dry_run
 
+    require_services(settings)
     results: list[dict[str, object]] = []
 
     def ask(stream: str, question: str, answer: Callable[[], list[str]]) -> None:
@@ -39,7 +41,7 @@ def check(
         mark = "✗" if problems else "✓"
         err.print(f"{mark} {stream} {question}  {time.monotonic() - began:.1f} s", markup=False)
 
-    spark = connect(settings.spark_remote, timeout_seconds=5)
+    spark = connect(settings.spark_remote)
     try:
         for contract in contracts:
             ask(contract.name, "contract", list)

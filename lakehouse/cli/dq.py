@@ -13,6 +13,7 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
 from lakehouse.cli.dates import day_option
+from lakehouse.cli.services import require_services
 from lakehouse.errors import EXIT_UNHEALTHY, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def report(
     from lakehouse.settings import load_settings
 
     settings, now, run = load_settings(), datetime.now(UTC), str(uuid.uuid4())
+    require_services(settings)
     days = None if everything else recent_days(now)
     contracts = load_streams()
     results = check_lake(
@@ -163,6 +165,7 @@ def _look(settings: "Settings", table: str, days: list[date] | None) -> "list[Ch
     contract, layers = resolve(table)
     from lakehouse.lake.quality.validate import validate as look
 
+    require_services(settings)
     results: list[CheckResult] = []
     for layer in layers:
         err.print(f"validating {layer}.{contract.name} …", style="dim")
@@ -181,6 +184,7 @@ def _look_at_gold(settings: "Settings", table: str, days: list[date] | None, now
         raise UsageError(
             f"Gold has no table {table}.", fix=nearest(table, known, f"Known: {', '.join(sorted(known))}.")
         )
+    require_services(settings)
     err.print(f"validating gold{'.' + table if table else ''} …", style="dim")
     return check_gold(load_streams().values(), settings, days=days or None, now=now, only=table or None)
 

@@ -5,6 +5,7 @@ import dataclasses
 import typer
 
 from lakehouse.cli.console import err, print_json
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream
 from lakehouse.lake.reports import BatchReport
 from lakehouse.settings import load_settings
@@ -31,6 +32,7 @@ def drain(
     from lakehouse.lake.drain import drain as run_drain
     from lakehouse.lake.guards.identity import require_lake
 
+    require_services(settings, kafka=True)
     lake = require_lake(settings, another_lake=another_lake)
     err.print(f"lake {lake} at {settings.lake_root}, topic {contract.topic.name}", style="dim", soft_wrap=True)
     summary = run_drain(

@@ -1,12 +1,16 @@
-"""`lakehouse health`: is it well now? Every answer comes from a real request."""
+"""`lakehouse health`: is it well now? Every answer comes from a real request.
+
+Here: the command, and the services. Not here: what lies in files of this machine (`cli.health_files`).
+"""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from lakehouse.cli.console import err, print_json, print_table
+from lakehouse.cli.health_files import Health, ask_contracts, ask_gold, ask_lake
 from lakehouse.errors import EXIT_UNHEALTHY
 
 if TYPE_CHECKING:
@@ -18,22 +22,12 @@ ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Health:
-    """One part: healthy, unhealthy, or absent (not there yet, which is no fault)."""
-
-    name: str
-    state: str
-    detail: str
-    fix: str = ""
-
-
 @app.command()
 def health(
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
     wait: float = typer.Option(0, "--wait", min=0, help="Ask again for up to this many seconds until healthy."),
 ) -> None:
-    """Ask Kafka, Spark, the lake, gold; PostgreSQL, Connect, registry, Dagster, outside services where configured.
+    """Ask Kafka, Spark, contracts, lake, gold; PostgreSQL, Connect, registry, Dagster, other services where configured.
 
     Exit code 0 healthy · 10 unhealthy · 1 could not ask.
 
@@ -65,6 +59,7 @@ def examine(settings: "Settings") -> list[Health]:
     return [
         ask_kafka(settings),
         ask_spark(settings),
+        ask_contracts(),
         ask_lake(settings),
         ask_gold(settings),
         *ask_postgres(settings),
@@ -104,54 +99,6 @@ def ask_spark(settings: "Settings") -> Health:
     except (AccessDeniedError, SparkUnreachableError) as error:
         return Health("spark", "unhealthy", f"{error.problem} {error.why}", error.fix)
     return Health("spark", "healthy", f"{shown(settings.spark_remote)}, `select 1` in {seconds:.1f} s")
-
-
-def ask_lake(settings: "Settings") -> Health:
-    """The last commit of every table, read without Spark."""
-    from pathlib import Path
-
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
-
-    from lakehouse.lake.guards.identity import read_lake_id
-    from lakehouse.lake.paths import LakePaths
-
-    paths = LakePaths.of(settings)
-    try:
-        lake_id = read_lake_id(paths)
-    except (OSError, ValueError, KeyError) as error:
-        return Health("lake", "unhealthy", f"{paths.identity} cannot be read: {error}", "lakehouse verify")
-    if lake_id is None:
-        return Health("lake", "absent", f"{paths.root}: nothing was written yet")
-    tables = sorted(log.parent for log in Path(paths.root).glob("*/*/_delta_log"))
-    broken = []
-    for table in tables:
-        try:
-            DeltaTable(str(table)).version()
-        except (DeltaError, OSError) as error:
-            broken.append(f"{table.relative_to(paths.root)}: {str(error).splitlines()[0]}")
-    if broken:
-        return Health("lake", "unhealthy", "; ".join(broken), "lakehouse verify")
-    return Health("lake", "healthy", f"{paths.root}, {len(tables)} tables, id {lake_id}")
-
-
-def ask_gold(settings: "Settings") -> Health:
-    """The published file opens; its age in words."""
-    import duckdb
-
-    from lakehouse.cli.up import age
-    from lakehouse.lake.gold.builds import gold_path, last_build
-
-    path = gold_path(settings)
-    if not path.is_file():
-        return Health("gold", "absent", "never built; make it: lakehouse gold build")
-    try:
-        build = last_build(settings)
-    except duckdb.Error as error:
-        return Health("gold", "unhealthy", f"{path}: {str(error).splitlines()[0]}", "lakehouse gold build")
-    if build is None:
-        return Health("gold", "unhealthy", f"{path} does not say when it was built", "lakehouse gold build")
-    return Health("gold", "healthy", f"{path}, built {age(build.built_at.isoformat())} ago")
 
 
 def ask_postgres(settings: "Settings") -> list[Health]:

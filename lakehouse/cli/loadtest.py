@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,8 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.services import require_services
+from lakehouse.cli.signals import sigterm_as_ctrl_c
 from lakehouse.errors import EXIT_UNHEALTHY, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -25,7 +28,7 @@ def loadtest(
     """Send sales at a steady rate to a topic of its own, drain them into a scratch lake, prove that all arrived once.
 
     Uses the broker and the Spark server that run; your topics and your lake are not touched. Exit code 10 when anything
-    was lost, doubled or refused.
+    was lost, doubled or refused. Ctrl-C ends it without a verdict, and removes topic and lake.
 
     Examples:
       lakehouse loadtest --duration 30 --rate 2000
@@ -38,32 +41,36 @@ def loadtest(
     from lakehouse.kafka.scratch import delete_scratch, scratch_name
     from lakehouse.lake.soak.load_test import load_test
     from lakehouse.settings import load_settings
-    from lakehouse.sources.producer import stop_on_signals
 
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     sales = load_stream("sales")
     topic = sales.topic.model_copy(update={"name": scratch_name()})
     contract = sales.model_copy(update={"topic": topic})
-    home = Path(tempfile.mkdtemp(prefix="lakehouse-loadtest-"))
     known = load_settings()
+    require_services(known, kafka=True)
+    home = Path(tempfile.mkdtemp(prefix="lakehouse-loadtest-"))
     settings = load_settings(
         LAKEHOUSE_HOME=home, LAKEHOUSE_ROOT=str(home / "lake"),
         KAFKA_BOOTSTRAP_SERVERS=known.kafka_bootstrap_servers, SPARK_REMOTE=known.spark_remote,
     )  # fmt: skip
-    try:
-        with stop_on_signals() as stop:
-            report = load_test(
-                contract, settings, seconds=duration, rate=rate, seed=seed, stop=stop,
-                say=lambda line: err.print(line, markup=False, style="dim"),
-            )  # fmt: skip
-    finally:
-        delete_scratch(settings, [topic.name, topic.dlq])
-        if keep:
-            err.print(f"scratch lake: {home}", markup=False, soft_wrap=True)
-        else:
-            import shutil
 
-            shutil.rmtree(home, ignore_errors=True)
+    def say(line: str) -> None:
+        err.print(line, markup=False, style="dim")
+
+    try:
+        with sigterm_as_ctrl_c():
+            report = load_test(contract, settings, seconds=duration, rate=rate, seed=seed, say=say)
+    except KeyboardInterrupt:
+        say("stopped before its end; cleaning up")
+        raise
+    finally:
+        try:
+            delete_scratch(settings, [topic.name, topic.dlq])
+        finally:
+            if keep:
+                err.print(f"scratch lake: {home}", markup=False, soft_wrap=True)
+            else:
+                shutil.rmtree(home, ignore_errors=True)
     if as_json:
         print_json({"ok": report.ok, "seed": seed, **dataclasses.asdict(report)})
     else:

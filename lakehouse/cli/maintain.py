@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.settings import load_settings
 
@@ -32,8 +33,12 @@ def maintain(
     """
     contracts = [load_stream(stream)] if stream else list(load_streams().values())
     settings = load_settings()
+    from lakehouse.lake.guards.identity import read_lake_id
     from lakehouse.lake.maintenance.upkeep import maintain_events, maintain_records, maintain_stream
+    from lakehouse.lake.paths import LakePaths
 
+    if read_lake_id(LakePaths.of(settings)) is not None:
+        require_services(settings)
     done: list[TableReport] = []
     for contract in contracts:
         err.print(f"maintaining {contract.name} …", style="dim")

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
-from lakehouse.errors import EXIT_USAGE, ContractError, UsageError
+from lakehouse.cli.services import require_services
+from lakehouse.errors import EXIT_USAGE, UsageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="List batch pipelines, check them, run one window.")
 
@@ -58,22 +59,16 @@ def validate(
 
     Example: lakehouse pipelines validate lakehouse/defs/batch/daily_etl/defs.yaml
     """
+    from lakehouse.contracts.load import collect_problems
     from lakehouse.contracts.pipelines import BATCH_FOLDER, load_pipeline_file, load_pipelines
 
     files = paths or sorted(BATCH_FOLDER.glob("*/defs.yaml"))
-    problems, count = [], 0
-    for path in files:
-        try:
-            count += len(load_pipeline_file(path))
-        except ContractError as error:
-            problems.append(error)
-    if not problems and not paths:
-        # Names that two files share, and pipelines that wait for none, show only together.
-        load_pipelines()
+    problems = collect_problems(files, load_pipeline_file, None if paths else load_pipelines)
     for problem in problems:
-        err.print(problem.problem, markup=False, soft_wrap=True)
+        err.print(problem.one_line(), markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(EXIT_USAGE)
+    count = sum(len(load_pipeline_file(path)) for path in files)
     out.print(f"{count} pipelines are valid.", markup=False)
 
 
@@ -104,6 +99,7 @@ def run(
     if step and step not in known:
         raise UsageError(f"{name} has no step {step!r}.", fix=f"Its steps: {', '.join(known)}.")
     settings = load_settings()
+    require_services(settings)
 
     def show(report: Any) -> None:
         err.print(f"✓ {report.stage} {report.step}: {report.rows:,} rows, {report.seconds:.1f} s", markup=False)

@@ -38,7 +38,7 @@ def clock(start: datetime | None, end: datetime | None, count: int | None) -> "d
     from lakehouse.sources.sales import spread_over
 
     if start is None:
-        raise UsageError("--to needs --from.")
+        raise UsageError("--to needs --from.", fix="Add --from 2026-11-01.")
     return {"now": spread_over(start, end or datetime.now(UTC), count or 0)}
 
 

@@ -43,4 +43,9 @@ def conclude(summary: "Summary", topic: str, more: dict[str, Any], *, details: s
         )
     if summary.first_error:
         err.print(f"first failure: {summary.first_error}", markup=False)
+        err.print(
+            f"  fix: Ask the broker (lakehouse health) and the topic (lakehouse topics describe {topic}); send again.",
+            markup=False,
+            soft_wrap=True,
+        )
     raise typer.Exit(summary.exit_code)

@@ -4,12 +4,12 @@ Here: the command and its last words. Not here: the soak (`lake.soak`).
 """
 
 import random
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.signals import sigterm_as_ctrl_c
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import EXIT_UNHEALTHY
 from lakehouse.settings import load_settings
@@ -49,12 +49,8 @@ def prove(
 
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
     err.print(f"seed {chosen}", style="dim")
-    # Whoever ends the command politely gets the same clean-up as with Ctrl-C.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with sigterm_as_ctrl_c():
         certificate = soak(contract, minutes=minutes, seed=chosen, batches=batches, rounds=rounds, say=_say)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     paths = store(certificate, settings.home)
     if as_json:
         print_json(certificate.as_dict())

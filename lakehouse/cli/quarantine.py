@@ -11,6 +11,7 @@ import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
 from lakehouse.cli.dates import day_option
+from lakehouse.cli.services import require_services
 from lakehouse.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def replay(
     Example: lakehouse quarantine replay sales --reason known_category --dry-run
     """
     from lakehouse.contracts.load import load_stream
+    from lakehouse.lake.paths import LakePaths, table_exists
     from lakehouse.lake.rejects.ids import RecordName
     from lakehouse.lake.rejects.outcome import Choice
     from lakehouse.lake.rejects.replay import replay as judge_again
@@ -112,7 +114,10 @@ def replay(
 
     contract = load_stream(stream)
     names = tuple(RecordName.parse(text) for text in records or [])
-    report = judge_again(contract, load_settings(), Choice(reason, names), dry_run=dry_run)
+    settings = load_settings()
+    if table_exists(LakePaths.of(settings).quarantine(contract.name)):
+        require_services(settings)
+    report = judge_again(contract, settings, Choice(reason, names), dry_run=dry_run)
     if not report.judged:
         _require_known(contract, reason)
     if report.judged < len(names):

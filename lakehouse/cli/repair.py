@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import EXIT_UNHEALTHY
 from lakehouse.settings import load_settings
@@ -34,6 +35,8 @@ def repair(
     settings = load_settings()
     from lakehouse.lake.repair.mend import repair as mend
 
+    if not dry_run:
+        require_services(settings, kafka=True)
     report = mend(contract, settings, dry_run=dry_run, say=lambda text: err.print(f"{text} …", style="dim"))
     if as_json:
         print_json(dataclasses.asdict(report))

@@ -9,6 +9,7 @@ import typer
 
 from lakehouse.cli.console import err, print_json
 from lakehouse.cli.dates import moment_option
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream
 from lakehouse.errors import UsageError
 from lakehouse.settings import load_settings
@@ -43,6 +44,7 @@ def replay(
         return
     if since is not None and since > datetime.now(UTC):
         raise UsageError(f"--from {since:%Y-%m-%d %H:%M} UTC is in the future.", fix="Give a time that has passed.")
+    require_services(settings)
     dates = "all event dates" if since is None else f"event dates from {since.date()} on"
     err.print(f"{stream}: {dates} of silver, and the rejects of the same batches, will be replaced.", soft_wrap=True)
     _require_yes(yes)

@@ -8,8 +8,9 @@ import dataclasses
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
+from lakehouse.cli.services import require_services
 from lakehouse.errors import EXIT_UNHEALTHY
-from lakehouse.settings import load_settings
+from lakehouse.settings import Settings, load_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -27,14 +28,17 @@ def speed(
       lakehouse speed
       lakehouse speed --check
     """
+    settings = load_settings()
     if check:
-        _check(as_json=as_json)
+        require_services(settings)
+        _check(settings, as_json=as_json)
         return
     from lakehouse.lake.batch.daily_views import record_of
     from lakehouse.lake.paths import LakePaths
-    from lakehouse.lake.speed.run import advance
+    from lakehouse.lake.speed.run import advance, is_behind
 
-    settings = load_settings()
+    if is_behind(settings):
+        require_services(settings)
     record = record_of(LakePaths.of(settings))
     with err.status("Reading what is new in silver …") as status:
         done = advance(
@@ -56,11 +60,11 @@ def speed(
         out.print("The speed layer is up to date.")
 
 
-def _check(*, as_json: bool) -> None:
+def _check(settings: Settings, *, as_json: bool) -> None:
     from lakehouse.lake.speed.proof import prove
 
     with err.status("Computing every table once more …"):
-        proofs = prove(load_settings())
+        proofs = prove(settings)
     if as_json:
         print_json([{**dataclasses.asdict(proof), "holds": proof.holds} for proof in proofs])
     else:

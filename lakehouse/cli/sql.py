@@ -1,41 +1,29 @@
 """`lakehouse sql`: ask gold, or the lake's Delta tables, in SQL.
 
-Here: where the query comes from, how the answer looks. Not here: what gold holds (`dbt_project/`).
+Here: where the query comes from, who is asked. Not here: how the answer looks (`cli.sql_view`), what gold holds
+(`dbt_project/`).
 """
 
-import csv
 import difflib
-import json
-import math
 import sys
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.console import err, out
+from lakehouse.cli.sql_view import Output, show
 from lakehouse.errors import UsageError
 from lakehouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, Statement
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-TABLE_ROWS = 1000
 # Where a layer's tables lie, when not in the folder of its name.
 _FOLDERS = {"batch": "batch-views"}
-
-
-class Output(StrEnum):
-    """Form of the answer."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
 
 
 class Layer(StrEnum):
@@ -150,77 +138,39 @@ def _quoted(path: Path) -> str:
 
 
 def _answer(connection: "DuckDBPyConnection", text: str, output: Output) -> None:
+    """Run the statements in order and show every answer.
+
+    Raises:
+        UsageError: DuckDB refuses one, or the form holds one answer and there are more.
+    """
     import duckdb
 
     try:
-        result = connection.execute(text)
-        columns = [column[0] for column in result.description or []]
-        rows = result.fetchmany(TABLE_ROWS + 1) if output is Output.table else result.fetchall()
+        statements = connection.extract_statements(text)
+        questions = [statement for statement in statements if _asks(statement)]
+        if len(questions) > 1 and output is not Output.table:
+            raise UsageError(
+                f"These are {len(questions)} questions, and {output.value} holds the answer to one.",
+                fix="Ask them one by one, or put them together with UNION ALL; --output table shows each.",
+            )
+        # What only prepares a question, such as SET before a SELECT, has no answer of its own.
+        shown = questions or statements[-1:]
+        for statement in statements:
+            result = connection.execute(statement)
+            if statement not in shown:
+                continue
+            if statement is not shown[0]:
+                out.print()
+            show(result, output)
     except duckdb.Error as error:
         raise _explained(connection, error) from error
-    if output is Output.table:
-        _print_rows(columns, rows[:TABLE_ROWS])
-        if len(rows) > TABLE_ROWS:
-            err.print(f"Only the first {TABLE_ROWS:,} rows; --output csv gives all.", markup=False)
-    elif output is Output.csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    else:
-        records = [{name: _plain(cell) for name, cell in zip(columns, row, strict=True)} for row in rows]
-        if output is Output.json:
-            print_json(records)
-        else:
-            for record in records:
-                sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
 
 
-def _print_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-    """Values are never broken, only headings are; without a terminal there is no width to keep to."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _asks(statement: "Statement") -> bool:
+    """Whether its result is rows, and nothing else."""
+    from duckdb import ExpectedResultType
 
-    table = Table(show_edge=False, pad_edge=False)
-    for position, name in enumerate(columns):
-        cells = [row[position] for row in rows]
-        is_number = bool(cells) and all(
-            isinstance(cell, (int, float, Decimal)) and not isinstance(cell, bool) for cell in cells if cell is not None
-        )
-        widest = max((len(_text(cell)) for cell in cells), default=0)
-        table.add_column(name, justify="right" if is_number else "left", min_width=min(widest, 40), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_text(cell)) for cell in row))
-    console = out if out.is_terminal else Console(width=100_000, highlight=False)
-    console.print(table)
-
-
-def _heading(name: str, width: int) -> str:
-    """Break a column's name at its underscores where it is wider than the values."""
-    if not out.is_terminal:
-        return name
-    lines = [""]
-    for part in name.replace("_", "_ ").split(" "):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append(part)
-        else:
-            lines[-1] += part
-    return "\n".join(lines)
-
-
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(_plain(cell)) if isinstance(cell, (bytes, bytearray)) else str(cell)
-
-
-def _plain(cell: Any) -> Any:
-    """Amounts as JSON numbers; what is none, like NaN, as null; bytes as text where they are text."""
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return None
-    if isinstance(cell, Decimal):
-        return float(cell)
-    if isinstance(cell, (bytes, bytearray)):
-        return cell.decode("utf-8", errors="backslashreplace")
-    return cell
+    return bool(statement.expected_result_type == [ExpectedResultType.QUERY_RESULT])
 
 
 def _explained(connection: "DuckDBPyConnection", error: Exception) -> UsageError:

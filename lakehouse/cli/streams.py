@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json, print_table
-from lakehouse.errors import EXIT_USAGE, ContractError, UsageError
+from lakehouse.errors import EXIT_USAGE, UsageError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="List streams; make a new one from a sample.")
 
@@ -119,20 +119,12 @@ def validate(
 
     Example: lakehouse streams validate lakehouse/defs/streams/sales/defs.yaml
     """
-    from lakehouse.contracts.load import STREAMS_FOLDER, load_contract, load_streams
+    from lakehouse.contracts.load import STREAMS_FOLDER, collect_problems, load_contract, load_streams
 
     files = paths or sorted(STREAMS_FOLDER.glob("*/defs.yaml"))
-    problems = []
-    for path in files:
-        try:
-            load_contract(path)
-        except ContractError as error:
-            problems.append(error)
-    if not problems and not paths:
-        # Names and topics that two files share show only together.
-        load_streams()
+    problems = collect_problems(files, load_contract, None if paths else load_streams)
     for problem in problems:
-        err.print(problem.problem, markup=False, soft_wrap=True)
+        err.print(problem.one_line(), markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(EXIT_USAGE)
     out.print(f"{len(files)} contracts are valid.", markup=False)

@@ -13,6 +13,7 @@ import typer
 
 from lakehouse.cli.console import err, print_json
 from lakehouse.cli.dates import day_option
+from lakehouse.cli.services import require_services
 from lakehouse.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def trace(
     from lakehouse.cli import trace_view
     from lakehouse.lake.traces import trace as work
 
+    require_services(settings)
     with err.status("looking …"):
         if gold is not None:
             cells = work.trace_cell(contract, settings, table=gold, where=where, limit=limit, show_pii=show_pii)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.cli.console import err, out, print_json
+from lakehouse.cli.services import require_services
 from lakehouse.contracts.load import load_stream, load_streams
 from lakehouse.errors import EXIT_UNHEALTHY
 from lakehouse.settings import load_settings
@@ -31,6 +32,7 @@ def verify(
     settings = load_settings()
     from lakehouse.lake.verify import verify as prove
 
+    require_services(settings, kafka=True)
     report = prove(settings, contracts, on_progress=lambda name: err.print(f"verifying {name} …", style="dim"))
     if as_json:
         print_json(dataclasses.asdict(report) | {"ok": report.ok})

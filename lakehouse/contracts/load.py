@@ -3,6 +3,7 @@
 Here: finding, reading and explaining the files. Not here: what a contract may say (`contracts.model`).
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +54,30 @@ def load_stream(name: str, folder: Path = STREAMS_FOLDER) -> StreamContract:
     raise UsageError(f"There is no stream {name!r}.", fix=hint)
 
 
+def collect_problems(
+    files: Iterable[Path], load_file: Callable[[Path], object], load_all: Callable[[], object] | None = None
+) -> list[ContractError]:
+    """What is wrong with these files, one error each; none when all is well.
+
+    Args:
+        files: The files.
+        load_file: Loads one.
+        load_all: Loads all together, once each is well: names that two files share show only then.
+    """
+    problems = []
+    for path in files:
+        try:
+            load_file(path)
+        except ContractError as error:
+            problems.append(error)
+    if load_all is not None and not problems:
+        try:
+            load_all()
+        except ContractError as error:
+            problems.append(error)
+    return problems
+
+
 def load_contract(path: Path) -> StreamContract:
     """Read and check one file.
 
@@ -93,7 +118,11 @@ def parse_attributes(text: str, path: Path, component: str, model: type[Model]) 
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ContractError(f"{where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
+        problem = getattr(error, "problem", error)
+        if mark and text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t":
+            # Of a tab the reader says that it "cannot start any token", and editors show it as spaces.
+            problem = "YAML takes no tabs; indent with spaces"
+        raise ContractError(f"{where}: no valid YAML: {problem}.") from error
     if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
         subject = component.rpartition(".")[2].removesuffix("Component").lower()
         raise ContractError(f"{path}:1: a {subject} file has `type: {component}` and `attributes:`.")

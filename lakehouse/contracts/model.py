@@ -23,7 +23,7 @@ from lakehouse.contracts.parts import (
     Upstream,
 )
 from lakehouse.contracts.sql import condition_problem, sql_problem
-from lakehouse.contracts.types import RESERVED, Duration, Name, Strict
+from lakehouse.contracts.types import RESERVED, Duration, SqlName, Strict
 
 Mode = Literal["append", "upsert", "cdc"]
 
@@ -31,7 +31,7 @@ Mode = Literal["append", "upsert", "cdc"]
 class StreamContract(Strict):
     """The whole promise of one stream. See `lakehouse/defs/streams/sales/defs.yaml` for a commented example."""
 
-    name: Name
+    name: SqlName
     description: str = Field(min_length=3)
     topic: TopicSpec
     upstream: list[Upstream] = []

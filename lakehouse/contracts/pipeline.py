@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lakehouse.contracts.functions import function_problem
 from lakehouse.contracts.sql import query_problem, sql_problem, tables_of
-from lakehouse.contracts.types import TOPIC_NAME, Duration, FieldType, Name
+from lakehouse.contracts.types import TOPIC_NAME, Duration, FieldType, Name, SqlName
 from lakehouse.contracts.window import Cadence
 
 Strategy = Literal["overwrite_partition", "merge"]
@@ -212,7 +212,7 @@ class Resources(Strict):
 class PipelineContract(Strict):
     """The whole of one pipeline. See `lakehouse/defs/batch/daily_etl/defs.yaml` for a commented example."""
 
-    name: Name
+    name: SqlName
     description: str = Field(min_length=3)
     owners: list[str] = Field(min_length=1)
     tags: list[str] = []

@@ -14,6 +14,19 @@ TOPIC_NAME = r"^[a-zA-Z0-9._-]{1,200}$"
 SIMPLE_TYPES = ("string", "integer", "long", "double", "boolean", "date", "timestamp")
 # Columns that stand beside the fields while a record is judged, or in silver itself.
 RESERVED = ("event_date", "key", "value", "timestamp", "arrival_date")
+# Words that DuckDB does not read as a table's name, without quotes or at all: `from select` is no question.
+SQL_WORDS = frozenset({
+    "all", "analyse", "analyze", "and", "anti", "any", "array", "as", "asc", "asof", "asymmetric", "at",
+    "authorization", "binary", "both", "by", "case", "cast", "check", "collate", "collation", "column", "concurrently",
+    "constraint", "create", "cross", "default", "deferrable", "desc", "describe", "distinct", "do", "else", "end",
+    "except", "false", "fetch", "for", "foreign", "freeze", "from", "full", "glob", "group", "having", "ilike", "in",
+    "initially", "inner", "intersect", "into", "is", "isnull", "join", "lambda", "lateral", "leading", "left", "like",
+    "limit", "natural", "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "pivot",
+    "pivot_longer", "pivot_wider", "placing", "positional", "primary", "qualify", "references", "returning", "right",
+    "select", "semi", "show", "similar", "some", "summarize", "symmetric", "table", "tablesample", "then", "to",
+    "trailing", "true", "union", "unique", "unpack", "unpivot", "using", "variadic", "verbose", "when", "where",
+    "window", "with",
+})  # fmt: skip
 _DECIMAL = re.compile(r"^decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)$")
 _DURATION = re.compile(r"^(\d+)\s*(s|m|h|d)$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -46,6 +59,12 @@ def _known_type(value: str) -> str:
     return text
 
 
+def _no_sql_word(name: str) -> str:
+    if name in SQL_WORDS:
+        raise ValueError(f"{name} is a word of SQL, so `from {name}` would be an error; choose another name")
+    return name
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
@@ -54,6 +73,8 @@ Duration = Annotated[
 ]
 FieldType = Annotated[str, AfterValidator(_known_type)]
 Name = Annotated[str, Field(pattern=NAME)]
+# Of a stream or pipeline: `lakehouse sql` has a table or schema of this name, which people write as it is.
+SqlName = Annotated[Name, AfterValidator(_no_sql_word)]
 
 
 class Strict(BaseModel):

@@ -94,15 +94,16 @@ def _read(path: Path) -> _File:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", fix="Let this user read it.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UsageError(f"{where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
+        problem = f"{where}: no valid YAML: {getattr(error, 'problem', error)}."
+        raise UsageError(problem, fix="Correct the line.") from error
     try:
         return _File.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}" for detail in error.errors()
         )
-        raise UsageError(f"{path}: {problems}.") from error
+        raise UsageError(f"{path}: {problems}.", fix="Correct these entries.") from error

@@ -125,9 +125,11 @@ def load_api(name: str, path: Path = APIS_FILE) -> ApiSource:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.", fix="Name another file with --sources."
+        ) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{path}: no valid YAML: {str(error).splitlines()[0]}.") from error
+        raise UsageError(f"{path}: no valid YAML: {str(error).splitlines()[0]}.", fix="Correct it.") from error
     sources = document.get("sources") if isinstance(document, dict) else None
     if not isinstance(sources, dict):
         raise UsageError(f"{path} has no `sources:`.", fix="Write one entry per source below it; see docs/sources.md.")
@@ -146,5 +148,8 @@ def load_api(name: str, path: Path = APIS_FILE) -> ApiSource:
 def _variable(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise UsageError(f"The source needs the environment variable {name or '(none named)'}, which is not set.")
+        raise UsageError(
+            f"The source needs the environment variable {name or '(none named)'}, which is not set.",
+            fix=f"Set it: export {name}=…" if name else "Name one in the source's `auth`; see docs/sources.md.",
+        )
     return value

@@ -149,13 +149,18 @@ def _read_section(path: Path, section: str) -> _Section:
         text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
-        raise UsageError(f"--config {path} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            f"--config {path} cannot be read: {error.strerror}.", fix="Name a JSON, YAML or .properties file."
+        ) from error
     except json.JSONDecodeError as error:
-        raise UsageError(f"--config {path}:{error.lineno}: no valid JSON: {error.msg}.") from error
+        raise UsageError(
+            f"--config {path}:{error.lineno}: no valid JSON: {error.msg}.", fix="Correct the line."
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UsageError(f"--config {where}: no valid YAML: {getattr(error, 'problem', error)}.") from error
+        problem = f"--config {where}: no valid YAML: {getattr(error, 'problem', error)}."
+        raise UsageError(problem, fix="Correct the line.") from error
     sections = [name for name in document if not name.startswith("_")] if isinstance(document, dict) else []
     if section not in sections:
         raise UsageError(
@@ -194,7 +199,10 @@ def _expand(value: Any, path: Path) -> Any:
 
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise UsageError(f"--config {path} needs the environment variable {match[1]}, which is not set.")
+            raise UsageError(
+                f"--config {path} needs the environment variable {match[1]}, which is not set.",
+                fix=f"Set it: export {match[1]}=…",
+            )
         return os.environ[match[1]]
 
     return _VARIABLE.sub(variable, value)

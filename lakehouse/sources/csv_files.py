@@ -54,7 +54,7 @@ def find_csv(path: Path, keep: tuple[str, ...] = ()) -> list[CsvFile]:
         raise UsageError(f"{path} does not exist.", fix="Give a CSV file or a folder of them with --path.")
     root, paths = (path, sorted(path.rglob("*.csv"))) if path.is_dir() else (path.parent, [path])
     if not paths:
-        raise UsageError(f"{path} holds no *.csv file.")
+        raise UsageError(f"{path} holds no *.csv file.", fix="Name a file, or the folder that holds them, with --path.")
     return [check_csv(file, file.relative_to(root).as_posix(), keep) for file in paths]
 
 
@@ -66,7 +66,7 @@ def check_csv(path: Path, name: str, keep: tuple[str, ...] = ()) -> CsvFile:
             while chunk := stream.read(_HASH_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", fix="Let this user read it.") from error
     rows = 0
     columns: list[str] = []
     for columns, row in _rows(path):  # noqa: B007 - the last columns are the file's columns
@@ -149,13 +149,15 @@ def _regular_rows(path: Path, reader: Any) -> Iterator[tuple[list[str], list[str
 
 def _check_columns(path: Path, columns: list[str]) -> None:
     if not columns:
-        raise UsageError(f"{path}:1: the file is empty; its first line must name the columns.")
+        raise UsageError(f"{path}:1: the file is empty.", fix="Its first line must name the columns.")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise UsageError(f"{path}:1: column {twice[0]!r} appears twice.")
+        raise UsageError(f"{path}:1: column {twice[0]!r} appears twice.", fix="Give one of them another name.")
     taken = sorted({FILE_KEY, LINE_KEY, COLUMN_KEY, VALUE_KEY} & set(columns))
     if taken:
-        raise UsageError(f"{path}:1: column {taken[0]!r} is a name that every event gets by itself.")
+        raise UsageError(
+            f"{path}:1: column {taken[0]!r} is a name that every event gets by itself.", fix="Give it another name."
+        )
 
 
 def _line_of_bad_byte(path: Path) -> int:

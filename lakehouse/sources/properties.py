@@ -65,7 +65,10 @@ def _plain(text: str, path: Path, line: int) -> str:
             if letter == "u":
                 code = text[position : position + _HEX_DIGITS]
                 if len(code) < _HEX_DIGITS or not all(digit in "0123456789abcdefABCDEF" for digit in code):
-                    raise UsageError(f"--config {path}:{line + 1}: \\u needs four hexadecimal digits.")
+                    raise UsageError(
+                        f"--config {path}:{line + 1}: \\u needs four hexadecimal digits.",
+                        fix="Write \\u00e4, or a second \\ for a plain one.",
+                    )
                 letter, position = chr(int(code, 16)), position + _HEX_DIGITS
             else:
                 letter = _ESCAPES.get(letter, letter)

@@ -72,7 +72,7 @@ class SalesGenerator:
             if not 0 <= share <= 1:
                 raise UsageError(f"{name} {share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
         if bad_share + duplicate_share > 1:
-            raise UsageError("--bad-share and --duplicate-share together exceed 1.")
+            raise UsageError("--bad-share and --duplicate-share together exceed 1.", fix="Give smaller ones.")
         self.made = Made()
         self._rng = random.Random(seed)
         self._now = now
@@ -200,9 +200,11 @@ def spread_over(first: datetime, last: datetime, events: int) -> Now:
         UsageError: when `last` is not after `first`, or `events` is below 1.
     """
     if last <= first:
-        raise UsageError(f"--to {last.isoformat()} is not after --from {first.isoformat()}.")
+        raise UsageError(f"--to {last.isoformat()} is not after --from {first.isoformat()}.", fix="Swap them.")
     if events < 1:
-        raise UsageError("--from and --to need --count: the events are spread evenly between them.")
+        raise UsageError(
+            "--from and --to need --count: the events are spread evenly between them.", fix="Add --count 1000."
+        )
     step = (last - first) / timedelta(seconds=1) / events
     readings = iter(range(events))
     start = first.timestamp()

@@ -61,7 +61,7 @@ class UserEventGenerator:
             if not 0 <= share <= 1:
                 raise UsageError(f"{name} {share:g} is no share.", fix="Give a number from 0 to 1, such as 0.02.")
         if sum(shares.values()) > 1:
-            raise UsageError(f"{', '.join(shares)} together exceed 1.")
+            raise UsageError(f"{', '.join(shares)} together exceed 1.", fix="Give smaller ones.")
         self.made = Made()
         self.late = 0
         self._rng = random.Random(seed)

@@ -7,6 +7,7 @@ Its tables are named after the test and lie in the lake of the settings; a scrat
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -79,7 +80,6 @@ def load_test(
     rate: float,
     seed: int,
     say: Callable[[str], None] = lambda _: None,
-    stop: threading.Event | None = None,
 ) -> LoadReport:
     """Send sales at a rate for a time while a drain takes them, drain the rest, then count and prove.
 
@@ -90,27 +90,19 @@ def load_test(
         rate: Events per second.
         seed: Of the events.
         say: Takes a line of progress.
-        stop: Ends the sending early when it is set.
     """
-    stop = stop or threading.Event()
     apply_topics(settings, desired_topics([contract]))
     sender = EventSender(settings, contract.topic.name, producer_config(settings))
-    drained: list[BaseException] = []
-
-    def take() -> None:
+    stop = threading.Event()
+    # The drain is in this thread: Ctrl-C reaches it as it reaches any drain, and with it ends the sending.
+    with ThreadPoolExecutor(1, thread_name_prefix="load-test") as senders:
         try:
+            sending = senders.submit(_send, sender, seed=seed, seconds=seconds, rate=rate, say=say, stop=stop)
             drain(contract, settings, budget_seconds=seconds, idle_seconds=seconds)
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            drained.append(error)
-
-    drainer = threading.Thread(target=take, name="load-test-drain")
-    drainer.start()
-    began = time.monotonic()
-    _send(sender, seed=seed, seconds=seconds, rate=rate, say=say, stop=stop)
-    took = time.monotonic() - began
-    drainer.join()
-    if drained:
-        raise drained[0]
+            took = sending.result()
+        except BaseException:
+            stop.set()
+            raise
     say("draining what is left")
     drain(contract, settings, budget_seconds=_LAST_DRAIN_SECONDS, idle_seconds=0)
     say("counting and proving")
@@ -133,11 +125,12 @@ def load_test(
 
 def _send(
     sender: EventSender, *, seed: int, seconds: float, rate: float, say: Callable[[str], None], stop: threading.Event
-) -> None:
-    """At a steady rate, in small portions; memory holds one portion."""
+) -> float:
+    """Send at a steady rate, in small portions; memory holds one portion. Returns the seconds that it took."""
+    began = time.monotonic()
     events = ((event.key, event.value) for event in SalesGenerator(seed=seed))
     pacer = Pacer(1 / _TICKS_PER_SECOND, sleep=stop.wait)
-    deadline, due, reported = time.monotonic() + seconds, 0.0, time.monotonic()
+    deadline, due, reported = began + seconds, 0.0, began
     while time.monotonic() < deadline and not stop.is_set():
         pacer.wait()
         due += rate / _TICKS_PER_SECOND
@@ -147,7 +140,9 @@ def _send(
         if time.monotonic() - reported >= 5:
             reported = time.monotonic()
             say(f"sent {sender.sent:,} · waiting {sender.waiting:,} · {deadline - reported:.0f} s to go")
-    sender.settle()
+    if not stop.is_set():
+        sender.settle()
+    return time.monotonic() - began
 
 
 def _measure(bronze: str) -> tuple[int, int, int, Latency | None]:

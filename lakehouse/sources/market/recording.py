@@ -88,7 +88,10 @@ class Recording:
                     if line.strip():
                         yield line.rstrip("\n")
         except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise UsageError(f"{self._path} cannot be read as a recording: {error}.") from error
+            raise UsageError(
+                f"{self._path} cannot be read as a recording: {error}.",
+                fix="See docs/sources.md for the form of a recording.",
+            ) from error
 
     def _wrong(self, number: int, what: str) -> UsageError:
         return UsageError(f"{self._path}:{number}: {what}.", fix="See docs/sources.md for the form of a recording.")

@@ -76,6 +76,23 @@ def test_definitions_that_do_not_load_are_named_by_their_first_cause(nothing_the
     assert part.detail.endswith("do not load: ValidationError: `mode at defs.yaml:13` Input should be")
 
 
+def test_contracts_that_do_not_load_are_named_with_file_and_reason(nothing_there, tmp_path, monkeypatch):
+    assert {part.name: part.state for part in [health.ask_contracts()]} == {"contracts": "healthy"}
+    folder = tmp_path / "streams"
+    for name in ("first", "second"):
+        (folder / name).mkdir(parents=True)
+    (folder / "first" / "defs.yaml").write_text("type: x\n\tattributes: {}\n", encoding="utf-8")
+    (folder / "second" / "defs.yaml").write_text("type: x\nattributes: {}\n", encoding="utf-8")
+    monkeypatch.setattr("lakehouse.contracts.load.STREAMS_FOLDER", folder)
+    result = run.invoke(health.app, ["--json"])
+    part = next(part for part in json.loads(result.stdout)["parts"] if part["name"] == "contracts")
+    assert result.exit_code == 10
+    assert part["state"] == "unhealthy"
+    assert f"{folder}/first/defs.yaml:2: no valid YAML: YAML takes no tabs" in part["detail"]
+    assert f"{folder}/second/defs.yaml:1: type is 'x'; allowed:" in part["detail"]
+    assert part["fix"] == "Correct what is named, then: lakehouse streams validate"
+
+
 def test_damaged_table_is_named(nothing_there, tmp_path):
     log = tmp_path / "lake" / "bronze" / "sales" / "_delta_log"
     log.mkdir(parents=True)

@@ -1,10 +1,16 @@
 """`lakehouse produce` refuses what is not possible in one sentence, before anything is sent."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from lakehouse.cli.produce_summary import conclude
+from lakehouse.settings import PROJECT_ROOT
+from lakehouse.sources.producer import Summary
 
 CSV = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
@@ -37,15 +43,49 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (["files", "--stream", "retial", "--path", "."], 2, "Did you mean 'retail'?"),
         (["files", "--stream", "retail", "--path", "none"], 2, "none does not exist"),
         (["files", "--stream", "retail", "--path", ".", "--rate", "0"], 2, "--rate 0 is not possible"),
+        (["files", "--stream", "retail", "--path", "{tmp}"], 2, "holds no *.csv file"),
+        (["sales", "--to", "2026-01-01"], 2, "--to needs --from"),
+        (["sales", "--from", "2026-01-02", "--to", "2026-01-01", "--count", "1"], 2, "is not after --from"),
+        (["sales", "--bad-share", "0.6", "--duplicate-share", "0.6"], 2, "together exceed 1"),
+        (["user_events", "--bad-share", "0.6", "--late-share", "0.6"], 2, "together exceed 1"),
+        (["api", "--source", "x", "--sources", "none.yaml"], 2, "none.yaml cannot be read"),
     ],
 )
-def test_what_is_not_possible_is_told_in_one_sentence(arguments: list[str], code: int, words: str) -> None:
-    result = _lakehouse("produce", *arguments)
+def test_what_is_not_possible_is_told_in_one_sentence_and_what_to_do(
+    arguments: list[str], code: int, words: str, tmp_path: Path
+) -> None:
+    result = _lakehouse("produce", *(argument.format(tmp=tmp_path) for argument in arguments))
     assert result.returncode == code
     assert words in result.stderr
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) <= 3
+    assert "  fix: " in result.stderr
+
+
+@pytest.mark.parametrize("part", ["sources", "cli"])
+def test_every_refusal_says_what_to_do(part: str) -> None:
+    pattern = "produce*.py" if part == "cli" else "*.py"
+    files = sorted((PROJECT_ROOT / "lakehouse" / part).rglob(pattern))
+    silent = [
+        f"{file.name}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UsageError"
+        if "fix" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert files
+    assert silent == []
+
+
+def test_events_that_the_broker_did_not_take_are_followed_by_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = Summary(sent=1, failed=2, seconds=1.0, first_error="Local: Message timed out")
+    with pytest.raises(typer.Exit) as ended:
+        conclude(summary, "sales_events", {}, details="", as_json=False)
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert "first failure: Local: Message timed out" in said
+    assert "fix: Ask the broker (lakehouse health) and the topic (lakehouse topics describe sales_events)" in said
 
 
 def test_a_malformed_file_stops_all_files_before_the_broker_is_asked(tmp_path: Path) -> None:

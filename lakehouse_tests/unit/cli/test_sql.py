@@ -90,6 +90,10 @@ def test_query_from_stdin_and_from_a_file(gold: Path, tmp_path: Path) -> None:
         (["selec 1"], "syntax error"),
         (["drop table sales_daily"], "read-only"),
         (["  ;"], "empty"),
+        (["select 1; select 2", "--json"], "2 questions, and json holds the answer to one"),
+        (["from sales_daily; select 2", "-o", "jsonl"], "--output table shows each"),
+        (["select 1;\n\nselect 2;", "-o", "csv"], "UNION ALL"),
+        (["select 1; select 2 from", "--json"], "syntax error"),
         ([], "No query"),
         (["select 1", "--file", "x.sql"], "not both"),
         (["--file", "/nowhere/x.sql"], "no readable file"),
@@ -102,6 +106,22 @@ def test_a_wrong_question_is_one_clear_sentence(gold: Path, arguments: list[str]
     assert said in result.exception.one_line()
     assert "\n" not in result.exception.one_line()
     assert result.stdout == ""
+
+
+def test_a_table_shows_the_answer_to_every_question(gold: Path) -> None:
+    result = runner.invoke(app, ["select 'first' as a; set threads = 1; select 'second' as b;"])
+    assert [line.split() for line in result.stdout.splitlines() if line[:1].isalpha()] == [
+        ["a"], ["first"], ["b"], ["second"],
+    ]  # fmt: skip
+
+
+def test_what_prepares_a_question_is_no_question(gold: Path) -> None:
+    query = "set threads = 1; create temp table t as select 7 as n; from t"
+    assert json.loads(runner.invoke(app, [query, "--json"]).stdout) == [{"n": 7}]
+    # DuckDB makes several statements of it by itself.
+    pivot = "pivot (select 'a' as k, 1 as v) on k using sum(v)"
+    assert json.loads(runner.invoke(app, [pivot, "--json"]).stdout) == [{"a": 1}]
+    assert json.loads(runner.invoke(app, ["select 1 as n where false", "--json"]).stdout) == []
 
 
 def test_missing_gold_names_the_command(home: Path) -> None:
@@ -159,3 +179,30 @@ def test_prompt_answers_statements_until_the_end_of_input(
 def test_what_is_no_json_number_is_null(gold: Path) -> None:
     query = "select 'nan'::double as x, '-inf'::double as y, 1.5::double as z"
     assert runner.invoke(app, [query, "-o", "jsonl"]).stdout == '{"x": null, "y": null, "z": 1.5}\n'
+
+
+def test_json_has_every_digit_of_a_number_and_of_those_within_lists_and_structs(gold: Path) -> None:
+    long = "12345678901234567890.123456789012345678"
+    query = (
+        f"select {long}::decimal(38,18) as d, -0.000000000000000001::decimal(38,18) as e, "
+        f"[1.10::decimal(5,2), null] as l, {{'x': {long}::decimal(38,18), 'y': 'nan'::double}} as s, "
+        "170141183460469231731687303715884105727::hugeint as h"
+    )
+    line = (
+        f'{{"d": {long}, "e": -0.000000000000000001, "l": [1.10, null], "s": {{"x": {long}, "y": null}}, '
+        '"h": 170141183460469231731687303715884105727}\n'
+    )
+    assert runner.invoke(app, [query, "-o", "jsonl"]).stdout == line
+    document = runner.invoke(app, [query, "--json"]).stdout
+    assert json.loads(document, parse_float=str) == [json.loads(line, parse_float=str)]
+    assert f'\n    "d": {long},\n' in document
+
+
+def test_json_writes_times_and_bytes_as_text(gold: Path) -> None:
+    query = (
+        "select date '2026-01-02' as d, timestamp '2026-01-02 03:04:05' as t, 'ab'::blob as b, 'ü\"' as u, "
+        "[date '2026-01-02'] as l"
+    )
+    assert json.loads(runner.invoke(app, [query, "--json"]).stdout) == [
+        {"d": "2026-01-02", "t": "2026-01-02 03:04:05", "b": "ab", "u": 'ü"', "l": ["2026-01-02"]}
+    ]

@@ -1,12 +1,14 @@
 """`lakehouse streams`: validate tells every mistake and fails; new writes a file that loads and overwrites nothing."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from lakehouse.cli.streams import app
+from lakehouse.contracts import load
 from lakehouse.contracts.load import load_contract
 from lakehouse.errors import UsageError
 from lakehouse.settings import PROJECT_ROOT
@@ -68,6 +70,29 @@ def test_new_writes_a_contract_once(tmp_path: Path) -> None:
     again = run.invoke(app, arguments)
     assert isinstance(again.exception, UsageError)
     assert path.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize("name", ["select", "left"])
+def test_new_refuses_a_word_of_sql_and_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
+    sample = tmp_path / "sample.json"
+    sample.write_text('{"id": 1, "at": "2026-01-01T00:00:00Z", "price": 2.5}', encoding="utf-8")
+    result = run.invoke(app, ["new", name, "--from", str(sample), "--output", str(tmp_path)])
+    assert isinstance(result.exception, UsageError)
+    assert f"{name} is a word of SQL, so `from {name}` would be an error" in result.exception.problem
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.json"]
+
+
+def test_validate_says_what_to_do_about_a_name_that_two_files_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "defs.yaml").write_text(SALES.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(load, "STREAMS_FOLDER", tmp_path)
+    monkeypatch.setattr(load, "load_streams", partial(load.load_streams, tmp_path))
+    result = run.invoke(app, ["validate"])
+    assert result.exit_code == 2
+    assert "stream name 'sales' is used twice. Next: Give one of them another name." in result.stderr
 
 
 def test_new_leaves_nothing_behind_when_the_sample_is_wrong(tmp_path: Path) -> None:
