@@ -1,6 +1,7 @@
 """`lakehouse setup`: fetch and prepare everything once, so that nothing is fetched later."""
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -40,15 +41,20 @@ def prepare(settings: "Settings", report: "Report") -> int:
     Raises:
         SetupError: a step failed; the message says what to do.
     """
-    from lakehouse.engine.embedded import duck
+    from lakehouse.engine.embedded import duck, flat_json_jar
     from lakehouse.engine.embedded.java import find_java
     from lakehouse.engine.embedded.manifest import build_manifest
     from lakehouse.engine.embedded.preparation import Progress, check_folder, fetch_jars
+    from lakehouse.engine.embedded.spark import spark_jars
 
     check_folder(settings.home)
-    find_java(settings)
+    java = find_java(settings)
     count = int(fetch_jars(settings, report) > 0)
-    for name, step in (("DuckDB extensions", duck.install), ("dbt manifest", lambda: build_manifest(settings))):
+    for name, step in (
+        ("Parser for Spark", partial(flat_json_jar.build, settings.cache_dir, java, spark_jars())),
+        ("DuckDB extensions", duck.install),
+        ("dbt manifest", partial(build_manifest, settings)),
+    ):
         began = time.monotonic()
         report(Progress(name, "working"))
         if step():

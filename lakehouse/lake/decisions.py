@@ -74,10 +74,16 @@ def discarded(paths: LakePaths, stream: str) -> dict[str, Decision]:
 
 
 def judge_as_decided(
-    bronze: "DataFrame", contract: StreamContract, generations: tuple[str, ...], paths: LakePaths
+    bronze: "DataFrame",
+    contract: StreamContract,
+    generations: tuple[str, ...],
+    paths: LakePaths,
+    *,
+    independent: bool = False,
 ) -> "DataFrame":
     """`transforms.events.judge`, but a record that a person discarded never passes: then its reason is `discarded`."""
-    judged = judge(bronze, contract, generations, ignored_keys(paths, contract.name), writers_of(contract, paths))
+    ignored, writers = ignored_keys(paths, contract.name), writers_of(contract, paths)
+    judged = judge(bronze, contract, generations, ignored, writers, independent=independent)
     out = discarded(paths, contract.name)
     if not out:
         return judged

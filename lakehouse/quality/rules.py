@@ -126,13 +126,13 @@ def is_required(contract: StreamContract, field: FieldSpec) -> bool:
 
 
 def _type_conditions(contract: StreamContract) -> list[Condition]:
-    """The value is there but is no value of its type. `_corrupt` is set by the parser when any field failed."""
+    """The value is there but is no value of its type: `_mistyped` names the fields of which parsing found that."""
     conditions = []
     for field in contract.fields:
         name = f"`{field.name}`"
         parts = []
         if field.derive is None and field.type != "string":
-            parts.append(f"({name} IS NOT NULL OR _raw IS NULL OR {_raw_text(field)} IS NULL)")
+            parts.append(f"NOT {_is_mistyped(field)}")
         if field.type == "double" and field.derive is None:
             parts.append(f"({name} IS NULL OR NOT (isnan({name}) OR abs({name}) = double('Infinity')))")
         if field.type in _CALENDAR:
@@ -158,13 +158,11 @@ def _is_there(field: FieldSpec) -> str:
     there = f"`{field.name}` IS NOT NULL"
     if field.derive is not None or field.type == "string":
         return there
-    return f"{there} OR (_raw IS NOT NULL AND {_raw_text(field)} IS NOT NULL)"
+    return f"{there} OR {_is_mistyped(field)}"
 
 
-def _raw_text(field: FieldSpec) -> str:
-    """SQL: the text that the event has for this field, under whichever of its keys."""
-    texts = [f"_raw[{quote(key)}]" for key in field.keys]
-    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+def _is_mistyped(field: FieldSpec) -> str:
+    return f"(_mistyped IS NOT NULL AND find_in_set('{field.name}', _mistyped) > 0)"
 
 
 def _time_conditions(contract: StreamContract) -> list[Condition]:
@@ -172,7 +170,7 @@ def _time_conditions(contract: StreamContract) -> list[Condition]:
     conditions = [
         Condition(
             "event_time_not_in_future",
-            f"({time} <= _broker_time + {interval(contract.lateness.future)})",
+            f"({_apart(time, '_broker_time')} <= {_micros(contract.lateness.future)})",
             "error",
             "The event time is not ahead of the broker's clock by more than the contract allows.",
         )
@@ -181,7 +179,7 @@ def _time_conditions(contract: StreamContract) -> list[Condition]:
         conditions.append(
             Condition(
                 "event_time_not_too_old",
-                f"({time} >= _broker_time - {interval(contract.lateness.past)})",
+                f"({_apart('_broker_time', time)} <= {_micros(contract.lateness.past)})",
                 "error",
                 "The event time is not further back than the contract allows.",
             )
@@ -210,9 +208,13 @@ def _partition_conditions(contract: StreamContract) -> list[Condition]:
     return conditions
 
 
-def interval(duration: timedelta) -> str:
-    """A Spark SQL interval literal."""
-    return f"INTERVAL '{int(duration.total_seconds())}' SECOND"
+def _apart(later: str, earlier: str) -> str:
+    """SQL: microseconds between two times. To add an interval Spark would make dates and zones of both."""
+    return f"unix_micros({later}) - unix_micros({earlier})"
+
+
+def _micros(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
 
 
 def quote(text: str) -> str:

@@ -41,6 +41,11 @@ def epoch(number: str, unit: str) -> str:
     return f"CASE WHEN {number} BETWEEN {first} AND {last} THEN {_EPOCHS[unit].format(v=number)} END"
 
 
+def has_date(text: str) -> str:
+    """SQL: a text that would be read as a time says of which day; Spark takes what is missing from the clock."""
+    return f"locate('-', substring_index({text}, ':', 1), 2) > 0"
+
+
 def _sql(field: FieldSpec, contract: StreamContract) -> str | None:
     if field.encoding == "base64":
         return _base64_decimal(field.type)
@@ -49,7 +54,7 @@ def _sql(field: FieldSpec, contract: StreamContract) -> str | None:
         return f"try_cast(value AS {field.type})"
     if field.type == "timestamp" and (field.encoding is not None or contract.is_cdc):
         moment = epoch("cast(value AS bigint)", field.encoding or "micros")
-        return f"CASE WHEN {_NUMBER} THEN {moment} ELSE cast(value AS timestamp) END"
+        return f"CASE WHEN {_NUMBER} THEN {moment} WHEN {has_date('value')} THEN cast(value AS timestamp) END"
     if field.type == "date" and contract.is_cdc:
         return f"CASE WHEN {_NUMBER} THEN date_from_unix_date(try_cast(value AS int)) ELSE cast(value AS date) END"
     return None

@@ -2,9 +2,11 @@
 
 Here: a pure DataFrame → DataFrame step. Not here: reading bronze, writing silver, what a rule means (`quality.rules`).
 
-Spark would turn `from_json(value).field` into one parse per field and push every condition back into the parse. Two
-things keep it at one parse: `spark.sql.optimizer.enableJsonExpressionOptimization=false` on the session, and steps that
-refer to the parsed struct many times, which the optimizer then does not inline.
+A plain record is parsed by a parser that Spark has from us (`engine.flat_json`), any other by `from_json`, and then
+looked at as closely as it takes. Spark would turn `from_json(value).field` into one parse per field and push every
+condition back into the parse. Two things keep it at one parse: on the session the setting
+`spark.sql.optimizer.enableJsonExpressionOptimization=false`, and steps that refer to the parsed struct many times,
+which the optimizer then does not inline.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,8 +15,8 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
+from lakehouse.engine import flat_json
 from lakehouse.quality.rules import (
-    MALFORMED,
     NO_VALUE,
     NOT_UTF8,
     broken_names,
@@ -28,18 +30,9 @@ from lakehouse.quality.rules import (
 from lakehouse.transforms.avro import is_framed, problem_of, text_of
 from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
-from lakehouse.transforms.fields import (
-    as_texts,
-    field_expression,
-    followed,
-    from_json,
-    key_expression,
-    only_known,
-    raw_texts,
-    rescued,
-    spark_type,
-)
+from lakehouse.transforms.fields import field_expression, key_expression, spark_type
 from lakehouse.transforms.headers import last_header
+from lakehouse.transforms.parsing import closer_look, flat, from_json, malformed, rescued
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,6 +52,8 @@ def judge(
     generations: tuple[str, ...],
     ignored: Iterable[str] = (),
     writers: Mapping[int, str] | None = None,
+    *,
+    independent: bool = False,
 ) -> "DataFrame":
     """Parse and judge raw records.
 
@@ -68,6 +63,8 @@ def judge(
         generations: The topic ids of the stream, oldest first.
         ignored: Keys of an event that are neither read nor kept in `_rescued`: fields that the contract had once.
         writers: Avro schemas by id, for a topic of that format.
+        independent: Parse with Spark's own parser only, as a proof does: what it says of rows that ours has parsed is
+            then a second opinion.
 
     Returns:
         One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
@@ -75,7 +72,8 @@ def judge(
         `_failed`, `_warned`: comma-separated names of broken conditions, empty when all hold. `_broken` is not empty
         exactly for rejected rows.
     """
-    return _judged(_typed(_read(bronze, generations, contract, writers or {}), contract, ignored), contract)
+    raw = _read(bronze, generations, contract, writers or {})
+    return _judged(_typed(raw, contract, ignored, independent=independent), contract)
 
 
 def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -156,13 +154,16 @@ def _key_of_change(writers: Mapping[int, str]) -> str:
     return f"CASE WHEN {is_framed('key')} THEN {text_of(writers, 'key', keep_nulls=True)} ELSE cast(key AS string) END"
 
 
-def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = ()) -> "DataFrame":
+def _typed(
+    raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = (), *, independent: bool = False
+) -> "DataFrame":
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
-    parsed = records.selectExpr("*", f"{from_json('_text', own)} AS _event").selectExpr(
-        "*", f"CASE WHEN {only_known(own)} THEN array() ELSE json_object_keys(_text) END AS _keys"
+    is_there = not independent and flat_json.is_there(raw.sparkSession)
+    parsed = records.selectExpr("*", f"{flat(own, is_there=is_there)} AS _flat").selectExpr(
+        "*", f"{_look(own, contract, ignored)} AS _look"
     )
-    fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract, ignored)
+    fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:
         # One step each, in the order of the YAML, so that a derived field may use an earlier one.
@@ -175,33 +176,31 @@ def _text_is_value(contract: StreamContract) -> bool:
     return contract.topic.format != "avro" and not contract.is_cdc
 
 
-def _event_fields(
-    parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
-) -> "DataFrame":
+def _look(own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]) -> str:
+    """SQL for the closer look at a record that is not plain. What a change record is, was found out before."""
+    if contract.is_cdc:
+        return closer_look(own, rescued=rescued(own, ignored, added="__"), unreadable="''")
     is_text = _text_is_value(contract)
-    # Of a field that is there twice, a value that fits would hide that the last one does not.
-    is_ambiguous = f"{as_texts('_text')} IS NULL OR size(_keys) > size(array_distinct(_keys))"
-    malformed = f"_keys IS NULL OR _event IS NULL OR _event._corrupt IS NOT NULL AND ({is_ambiguous})"
-    if is_text:
-        malformed += f" OR {followed('_text')}"
     unreadable = (
         f"CASE WHEN {'_text' if is_text else 'value'} IS NULL THEN '{NO_VALUE}' WHEN _unread != '' THEN _unread "
-        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' WHEN {malformed} THEN '{MALFORMED}' ELSE '' END"
+        f"WHEN NOT is_valid_utf8(_text) THEN '{NOT_UTF8}' ELSE {malformed(is_text=is_text)} END"
     )
+    return closer_look(own, rescued=rescued(own, ignored), unreadable=unreadable)
+
+
+def _event_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":
     return parsed.selectExpr(
-        "cast(_text AS binary) AS value" if is_text else "value",
+        "cast(_text AS binary) AS value" if _text_is_value(contract) else "value",
         *_RAW,
         *PROVENANCE,
-        f"{unreadable} AS _unreadable",
-        f"{raw_texts(own)} AS _raw",
-        f"{rescued(own, ignored)} AS _rescued",
+        "coalesce(_look.unreadable, '') AS _unreadable",
+        "_look.mistyped AS _mistyped",
+        "_look.rescued AS _rescued",
         *(field_expression(field) for field in own),
     )
 
 
-def _change_fields(
-    parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract, ignored: Iterable[str]
-) -> "DataFrame":
+def _change_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamContract) -> "DataFrame":
     """As `_event_fields`; a delete that carries no row image has its key from the record's key."""
     keys = [field for field in own if field.name in contract.key]
     with_key = parsed.selectExpr("*", f"CASE WHEN _op = 'd' THEN {from_json('_key_text', keys)} END AS _key_event")
@@ -214,8 +213,8 @@ def _change_fields(
         "_changed_at",
         "_position",
         "_refused AS _unreadable",
-        f"CASE WHEN _op NOT IN ('d', 't') THEN {raw_texts(own)} END AS _raw",
-        f"CASE WHEN _op NOT IN ('d', 't') THEN {rescued(own, ignored, added='__')} END AS _rescued",
+        "CASE WHEN _op NOT IN ('d', 't') THEN _look.mistyped END AS _mistyped",
+        "CASE WHEN _op NOT IN ('d', 't') THEN _look.rescued END AS _rescued",
         *(key_expression(field) if field in keys else field_expression(field) for field in own),
     )
 

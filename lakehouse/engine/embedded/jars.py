@@ -46,6 +46,8 @@ FLAT: dict[str, list[str]] = {
         "org.apache.spark:spark-avro_2.13:4.0.2",
         "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",
     ],
+    # Compiles what Spark gets from us; the Java in the wheel has no compiler.
+    "compiler": ["org.eclipse.jdt:ecj:3.45.0"],
 }
 
 Progress = Callable[[int, int], None]

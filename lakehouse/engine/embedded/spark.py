@@ -9,8 +9,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from lakehouse.engine import profiles
-from lakehouse.engine.embedded import jars
+from lakehouse.engine import flat_json, profiles
+from lakehouse.engine.embedded import flat_json_jar, jars
 from lakehouse.engine.embedded.class_archive import ClassArchive, stop_seconds
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
@@ -57,6 +57,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
     for folder in (home / "local", home / "warehouse", home / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
+    flat_json_jar.build(settings.cache_dir, java, spark_jars())
     classes = class_path(settings)
     token = _token(home)
     event_log: dict[str, str] = {}
@@ -175,6 +176,7 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
         "spark.kafka.consumer.fetchedData.cache.timeout": "20s",
         "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": "5s",
+        **flat_json.CATALOG_CONF,
         **profiles.STREAMING_CONF,
         **profiles.server_conf(profile),
     }
@@ -190,9 +192,14 @@ def class_path(settings: Settings) -> str:
 
     Each file is named, not `jars/*`: a class-data archive fits only an explicit list.
     """
-    ours = jars.paths(settings.cache_dir, NAME)
-    sparks = sorted((pyspark_folder() / "jars").glob("*.jar"))
+    ours = [*jars.paths(settings.cache_dir, NAME), flat_json.archive_path(settings.cache_dir)]
+    sparks = sorted(spark_jars().glob("*.jar"))
     return os.pathsep.join(str(path) for path in [*ours, *sparks])
+
+
+def spark_jars() -> Path:
+    """The folder of pyspark's own archives."""
+    return pyspark_folder() / "jars"
 
 
 def pyspark_folder() -> Path:

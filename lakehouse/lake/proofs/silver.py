@@ -60,7 +60,7 @@ def prove_silver(
     bronze = spark.read.format("delta").load(paths.bronze(contract.name)).where(f"batch <= {through} AND {kept}")
     # Judged once and kept for both comparisons: parsing is what costs.
     generations = known[0].generations if known else ()
-    judged = materialised(slim(judge_as_decided(bronze, contract, generations, paths), contract))
+    judged = materialised(slim(judge_as_decided(bronze, contract, generations, paths, independent=True), contract))
     valid = valid_rows(judged, contract).where(open_dates)
     expected = winner_per_key(valid, contract)
     rejects = as_quarantine(judged.where("_broken != ''"), contract)

@@ -16,7 +16,7 @@ from lakehouse.transforms.winners import winner_per_key
 from lakehouse_tests.streams import encode, sale
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 GOOD = sale(1, at=NOW)
@@ -62,15 +62,19 @@ CASES: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-def rows(
-    spark: "SparkSession", contract: StreamContract, values: list[bytes | None], headers: list[Any] | None = None
-) -> list[Any]:
-    raw = [
+def raw(spark: "SparkSession", values: list[bytes | None], headers: list[Any] | None = None) -> "DataFrame":
+    """Bronze with these records, in the order of their offsets."""
+    records = [
         ("topic", 0, offset, NOW, 1, None, value, of_record, 0, NOW, "kafka://t", date(2026, 11, 20))
         for offset, (value, of_record) in enumerate(zip(values, headers or [None] * len(values), strict=True))
     ]
-    bronze = spark.createDataFrame(raw, BRONZE_COLUMNS)
-    return judge(bronze, contract, ("topic",)).orderBy("_offset").collect()
+    return spark.createDataFrame(records, BRONZE_COLUMNS)
+
+
+def rows(
+    spark: "SparkSession", contract: StreamContract, values: list[bytes | None], headers: list[Any] | None = None
+) -> list[Any]:
+    return judge(raw(spark, values, headers), contract, ("topic",)).orderBy("_offset").collect()
 
 
 def test_a_record_was_sent_again_as_often_as_its_last_header_says(spark: "SparkSession") -> None:

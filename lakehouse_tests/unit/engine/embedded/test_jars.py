@@ -18,9 +18,9 @@ def lock_with(tmp_path: Path, *lines: str) -> Path:
     return path
 
 
-def test_committed_lock_holds_both_groups_and_the_versions_named_in_the_module():
+def test_committed_lock_holds_every_group_and_the_versions_named_in_the_module():
     groups = jars.read_lock()
-    assert set(groups) == {"kafka", "spark"}
+    assert set(groups) == {"kafka", "spark", "compiler"}
     for group, coordinates in jars.FLAT.items():
         locked = {jar.coordinate for jar in groups[group]}
         assert {*coordinates, *jars.TRANSITIVE.get(group, [])} <= locked

@@ -1,0 +1,54 @@
+"""Sessions and the parser that they get from us: from the server, along with the session, or not at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lakehouse.engine import flat_json
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+ASKED = f"""SELECT {flat_json.FUNCTION}('{{"n":1}}', cast(NULL AS struct<n: int>)) AS event"""
+
+
+@pytest.fixture
+def bare(settings: Settings) -> Iterator["SparkSession"]:
+    """A session that knows nothing of the parser, as of a server that has none."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.remote(settings.spark_remote).create()
+    for name in flat_json.CATALOG_CONF:
+        session.conf.set(name, "")
+    yield session
+    session.stop()
+
+
+def test_sessions_of_the_embedded_server_have_it(spark: "SparkSession") -> None:
+    assert flat_json.is_there(spark)
+    assert spark.sql(ASKED).collect()[0]["event"].asDict() == {"n": 1}
+
+
+def test_a_session_takes_it_along(bare: "SparkSession") -> None:
+    assert not flat_json.is_there(bare)
+    flat_json.lend(bare)
+    assert flat_json.is_there(bare)
+    assert bare.sql(ASKED).collect()[0]["event"]["n"] == 1
+
+
+@pytest.mark.parametrize("content", [None, b"no archive"])
+def test_without_it_everything_goes_on(
+    bare: "SparkSession", content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "other.jar"
+    if content is not None:
+        archive.write_bytes(content)
+    monkeypatch.setattr(flat_json, "archive_path", lambda _: archive)
+    monkeypatch.setitem(flat_json.CATALOG_CONF, next(iter(flat_json.CATALOG_CONF)), "lakehouse.Unknown")
+    flat_json.lend(bare)
+    assert not flat_json.is_there(bare)
+    assert bare.sql("SELECT 1 AS n").collect()[0]["n"] == 1
