@@ -12,6 +12,7 @@ from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import MALFORMED, NO_ROW_IMAGE, NOT_UTF8, TRUNCATED, UNKNOWN_OP, quote
 from lakehouse.transforms.encodings import epoch
 from lakehouse.transforms.headers import last_header
+from lakehouse.transforms.parsing import followed
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -143,11 +144,12 @@ def _header(name: str) -> str:
 def _refused(contract: StreamContract) -> str:
     # To be applied it has to say its place: what lacks a part of it (-1) would come before rows that it emptied.
     applies = {"reject": "false", "ignore": "true", "apply": "coalesce(array_min(_position) >= 0, true)"}
+    is_followed = "" if contract.topic.format == "avro" else f" OR {followed('_whole')}"
     truncated = f"WHEN _op = 't' AND NOT {applies[contract.change.truncate]} THEN '{TRUNCATED}' "
     return (
         "CASE WHEN value IS NULL THEN '' WHEN _unread != '' THEN _unread "
         f"WHEN NOT is_valid_utf8(_whole) THEN '{NOT_UTF8}' "
-        f"WHEN _outer_keys IS NULL THEN '{MALFORMED}' "
+        f"WHEN _outer_keys IS NULL{is_followed} THEN '{MALFORMED}' "
         f"{truncated}WHEN _op IS NULL OR _op NOT IN ('c', 'u', 'r', 'd', 't') THEN '{UNKNOWN_OP}' "
         f"WHEN _op IN ('c', 'u', 'r') AND json_object_keys(_text) IS NULL THEN '{NO_ROW_IMAGE}' ELSE '' END"
     )

@@ -160,9 +160,9 @@ def _typed(
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
     is_there = not independent and flat_json.is_there(raw.sparkSession)
-    parsed = records.selectExpr("*", f"{flat(own, is_there=is_there)} AS _flat").selectExpr(
-        "*", f"{_look(own, contract, ignored)} AS _look"
-    )
+    # What Spark makes of broken Avro looks like a record without fields.
+    plain = f"CASE WHEN _unread = '' THEN {flat(own, is_there=is_there)} END"
+    parsed = records.selectExpr("*", f"{plain} AS _flat").selectExpr("*", f"{_look(own, contract, ignored)} AS _look")
     fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract)
     derived = [field for field in contract.fields if field.derive is not None]
     for field in derived:

@@ -3,11 +3,16 @@
 Here: text → SQL text. Not here: parsing (`transforms.parsing`), the steps that use it (`transforms.events`).
 """
 
+import re
+
 from lakehouse.contracts.parts import FieldSpec
 from lakehouse.quality.rules import quote
 from lakehouse.transforms.encodings import has_date
 
 SPARK_TYPES = {"integer": "int", "long": "bigint"}
+
+_DECIMAL = re.compile(r"decimal\((\d+),\d+\)$")
+_DIGITS_OF_A_DOUBLE = 15
 
 
 def spark_type(field: FieldSpec) -> str:
@@ -23,6 +28,12 @@ def types_of_keys(fields: list[FieldSpec]) -> dict[str, str]:
             is_text = field.parse is not None or key in types
             types[key] = "string" if is_text else spark_type(field)
     return types
+
+
+def is_short_decimal(kind: str) -> bool:
+    """Whether it is a decimal of no more digits than a double has."""
+    match = _DECIMAL.match(kind)
+    return match is not None and int(match[1]) <= _DIGITS_OF_A_DOUBLE
 
 
 def field_expression(field: FieldSpec) -> str:
@@ -59,9 +70,8 @@ def mistyped(fields: list[FieldSpec], row: str, texts: str) -> str:
 
 
 def unparsed(fields: list[FieldSpec], event: str) -> list[str]:
-    """SQL conditions, one for each field with a `parse`: its text is in the event, and is no value of its type."""
-    with_parse = [field for field in fields if field.parse is not None]
-    return [f"({_text(field, event)} IS NOT NULL AND {_value(field, event)} IS NULL)" for field in with_parse]
+    """SQL conditions, one for each field: what the event has for it is no value of its type."""
+    return [f"({_text(field, event)} IS NOT NULL AND {_value(field, event)} IS NULL)" for field in fields]
 
 
 def bound(name: str, value: str, body: str) -> str:

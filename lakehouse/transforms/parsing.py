@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from lakehouse.contracts.parts import FieldSpec
 from lakehouse.engine.flat_json import FUNCTION as FLAT_JSON
 from lakehouse.quality.rules import MALFORMED, quote
-from lakehouse.transforms.fields import bound, mistyped, row_of, tick, types_of_keys, unparsed
+from lakehouse.transforms.fields import bound, is_short_decimal, mistyped, row_of, tick, types_of_keys, unparsed
 
 # A number in JSON may have an exponent of any length. Where Spark parses a decimal it makes all the digits before it
-# sees that they do not fit, which takes minutes of a processor for ten characters.
+# sees that they do not fit, which takes minutes of a processor for ten characters. So short ones are read as texts, of
+# which a cast sees it at once; of others all of the text is looked at first, for a text of a number has but the digits
+# of a double.
 _LONG_EXPONENT = r"""[:,\[][ \t\r\n]*+(-?[0-9.]++[eE][+]?[0-9]{4}|"-?[0-9.,]++[eE][+]?[0-9]{4,}")"""
 
 
@@ -39,7 +41,8 @@ def closer_look(fields: list[FieldSpec], *, unreadable: str, rescued: str) -> st
     look = f"named_struct({', '.join(f'{quote(name)}, {sql}' for name, sql in found.items())})"
     look = bound("_raw", _raw_texts(fields), bound("_row", row_of(fields, "_event", "_raw"), look))
     look = bound("_event", from_json("_text", fields), bound("_keys", "json_object_keys(_text)", look))
-    return f"CASE WHEN {' OR '.join(['_flat IS NULL', *unparsed(fields, '_flat')])} THEN {look} END"
+    refused = unparsed([field for field in fields if field.parse is not None], "_flat")
+    return f"CASE WHEN {' OR '.join(['_flat IS NULL', *refused])} THEN {look} END"
 
 
 def from_json(text: str, fields: list[FieldSpec]) -> str:
@@ -50,9 +53,10 @@ def from_json(text: str, fields: list[FieldSpec]) -> str:
         "'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false')"
     )
     types = types_of_keys(fields)
-    schema = ", ".join(f"{tick(key)} {kind}" for key, kind in {**types, "_corrupt": "string"}.items())
+    read_as = {key: "string" if is_short_decimal(kind) else kind for key, kind in types.items()}
+    schema = ", ".join(f"{tick(key)} {kind}" for key, kind in {**read_as, "_corrupt": "string"}.items())
     parsed = f"from_json({text}, {quote(schema)}, {options})"
-    if any(kind.startswith("decimal") for kind in types.values()):
+    if any(kind.startswith("decimal") for kind in read_as.values()):
         return f"CASE WHEN NOT {text} RLIKE {quote(_LONG_EXPONENT)} THEN {parsed} END"
     return parsed
 
@@ -67,7 +71,7 @@ def malformed(*, is_text: bool) -> str:
     is_ambiguous = f"{_as_texts('_text')} IS NULL OR size(_keys) > size(array_distinct(_keys))"
     broken = f"_keys IS NULL OR _event IS NULL OR _event._corrupt IS NOT NULL AND ({is_ambiguous})"
     if is_text:
-        broken += f" OR {_followed('_text')}"
+        broken += f" OR {followed('_text')}"
     return f"CASE WHEN {broken} THEN '{MALFORMED}' ELSE '' END"
 
 
@@ -85,8 +89,10 @@ def rescued(fields: list[FieldSpec], ignored: Iterable[str], *, added: str = "")
 
 def _raw_texts(fields: list[FieldSpec]) -> str:
     """SQL for a map of all that an object has, as texts, where a field did not parse or a time may lack its date."""
+    from_text = [field for field in fields if field.parse is not None or is_short_decimal(field.type)]
     times = [key for key, kind in types_of_keys(fields).items() if kind == "timestamp"]
-    doubtful = ["_event._corrupt IS NOT NULL", *unparsed(fields, "_event"), *([_may_lack_date(times)] if times else [])]
+    undated = [_may_lack_date(times)] if times else []
+    doubtful = ["_event._corrupt IS NOT NULL", *unparsed(from_text, "_event"), *undated]
     return f"CASE WHEN {' OR '.join(doubtful)} THEN {_as_texts('_text')} END"
 
 
@@ -105,7 +111,7 @@ def _as_texts(text: str) -> str:
     return f"from_json({text}, 'map<string,string>', map('allowSingleQuotes', 'false'))"
 
 
-def _followed(text: str) -> str:
+def followed(text: str) -> str:
     """SQL: more than white space stands behind the object that `text` begins with. Spark's parser passes over it.
 
     In an array the object would have a neighbour then, or be none. Nobody need look where the only brace that closes

@@ -93,6 +93,10 @@ REFUSED: dict[str, tuple[Record, str]] = {
     "a number for a row": (value_of(enveloped(ANNA), after=3), "no_row_image"),
     "no JSON": (Record(KEY, b"{"), "malformed_json"),
     "a JSON array": (Record(KEY, b"[]"), "malformed_json"),
+    "two changes in one record": (
+        enveloped(ANNA)._replace(value=(enveloped(ANNA).value or b"") + (enveloped(GONE).value or b"")),
+        "malformed_json",
+    ),
     "not UTF-8": (Record(KEY, b"\xff"), "not_utf8"),
     "tombstone without a key": (Record(None, None), "id_present"),
     "tombstone with another key": (Record(b'{"number": 7}', None), "id_present"),

@@ -89,6 +89,15 @@ def test_a_record_was_sent_again_as_often_as_its_last_header_says(spark: "SparkS
     assert [row["_retry_count"] for row in judged] == [*said, *(0 for _ in never)]
 
 
+def test_decimals_keep_all_their_digits(spark: "SparkSession") -> None:
+    price = FieldSpec(name="price", type="decimal(38,18)", description="A price.", nullable=True)
+    contract = load_stream("sales")
+    contract = contract.model_copy(update={"fields": [*contract.fields, price]})
+    exact = ["0.123456789012345678", "12345678901234567890.000000000000000001", '"0.1234567890123456789e1"', "1.5e-3"]
+    values = [encode(GOOD)[:-1] + f', "price": {text}}}'.encode() for text in exact]
+    assert [row["price"] for row in rows(spark, contract, [*values])] == [Decimal(text.strip('"')) for text in exact]
+
+
 def test_each_kind_of_record_gets_its_verdict(spark: "SparkSession") -> None:
     judged = rows(spark, load_stream("sales"), [value for value, _ in CASES.values()])
     verdicts = dict(zip(CASES, (row["_broken"] for row in judged), strict=True))

@@ -1,6 +1,7 @@
 package lakehouse;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.connector.catalog.functions.ScalarFunction;
@@ -30,6 +31,8 @@ public final class FlatJsonParser implements ScalarFunction<InternalRow> {
   private static final byte[] NULL = {'n', 'u', 'l', 'l'};
 
   private final StructType event;
+  /** Whether all keys stand in an object as they are called; those that need escapes are left to {@code from_json}. */
+  private final transient boolean isSuitable;
   private final transient byte[][] keys;
   private final transient FlatValue[] values;
   /** For each place in an object the field that was there last; producers write the same order every time. */
@@ -38,20 +41,19 @@ public final class FlatJsonParser implements ScalarFunction<InternalRow> {
   FlatJsonParser(StructType event) {
     StructField[] fields = event.fields();
     this.event = event;
+    isSuitable = fields.length <= MOST_FIELDS && Arrays.stream(fields).allMatch(field -> isPlain(field.name()));
     keys = new byte[fields.length][];
     values = new FlatValue[fields.length];
     usual = new int[fields.length];
     for (int field = 0; field < fields.length; field++) {
-      keys[field] = inQuotes(fields[field].name());
+      keys[field] = ('"' + fields[field].name() + '"').getBytes(StandardCharsets.UTF_8);
       values[field] = FlatValue.of(fields[field].dataType());
       usual[field] = field;
     }
   }
 
-  /** A key as it stands in an object; one that needs escapes is never found, and so left to {@code from_json}. */
-  private static byte[] inQuotes(String key) {
-    boolean isPlain = key.chars().allMatch(letter -> letter >= ' ' && letter != '"' && letter != '\\');
-    return (isPlain ? '"' + key + '"' : "\"").getBytes(StandardCharsets.UTF_8);
+  private static boolean isPlain(String key) {
+    return key.chars().allMatch(letter -> letter >= ' ' && letter != '"' && letter != '\\');
   }
 
   @Override
@@ -76,7 +78,7 @@ public final class FlatJsonParser implements ScalarFunction<InternalRow> {
 
   /** Found by Spark by its name and the types of its arguments, for the code that it compiles. */
   public InternalRow invoke(UTF8String text, InternalRow type) {
-    if (text == null || text.numBytes() > MOST_BYTES || keys.length > MOST_FIELDS) {
+    if (text == null || !isSuitable || text.numBytes() > MOST_BYTES) {
       return null;
     }
     byte[] bytes;

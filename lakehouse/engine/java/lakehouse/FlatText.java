@@ -5,8 +5,8 @@ import java.util.HexFormat;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * A place in the bytes of a text that should be a JSON object. What a method takes is behind the place afterwards; when
- * it takes nothing, only white space may be.
+ * A place in the bytes of a text that should be a JSON object. What a method takes is behind the place afterwards; what it
+ * does not take is not, except for texts and numbers: one that fails may have been taken in part.
  *
  * <p>The last byte is a closing brace, or {@link #open} fails. So loops that stop at a brace need no look at the end.
  */
@@ -48,14 +48,17 @@ final class FlatText {
     return at == last;
   }
 
+  /** Whether this mark is next. */
+  boolean isAt(char mark) {
+    skipBlanks();
+    return bytes[at] == mark;
+  }
+
   /** Takes a mark, which is not a closing brace. */
   boolean takes(char mark) {
-    skipBlanks();
-    if (bytes[at] != mark) {
-      return false;
-    }
-    at++;
-    return true;
+    boolean isNext = isAt(mark);
+    at += isNext ? 1 : 0;
+    return isNext;
   }
 
   /** Takes these bytes. */
@@ -146,12 +149,21 @@ final class FlatText {
       }
     }
     precision = whole + scale;
-    // What else belongs to a number is no mark that may follow one, and found there. Readers differ about -0.
+    // Whatever else a number may have is found as a mark that cannot follow one. Readers differ about -0.
     if (precision > MOST_DIGITS || isNegative && digits == 0) {
       return false;
     }
     digits = isNegative ? -digits : digits;
     return true;
+  }
+
+  /** As {@link #takesNumber}, of a number that may be in quotes. */
+  boolean takesNumberOrText() {
+    boolean isText = takes('"');
+    if (isText && isBlank(bytes[at])) {
+      return false;
+    }
+    return takesNumber() && (!isText || bytes[at++] == '"');
   }
 
   private void takesDigits(long before) {

@@ -27,9 +27,9 @@ interface FlatValue {
       return in -> in.takesNumber() && in.scale == 0 ? (Object) in.digits : null;
     }
     if (type instanceof DoubleType) {
-      return in -> in.takesNumber() && in.precision <= EXACT_DIGITS ? (Object) (in.digits / (double) TENS[in.scale]) : null;
+      return in -> in.takesNumber() && in.precision <= EXACT_DIGITS ? in.digits / (double) TENS[in.scale] : null;
     }
-    if (type instanceof DecimalType decimal && decimal.precision() <= Decimal.MAX_LONG_DIGITS()) {
+    if (type instanceof DecimalType decimal) {
       return in -> decimal(in, decimal.precision(), decimal.scale());
     }
     if (type instanceof BooleanType) {
@@ -61,16 +61,18 @@ interface FlatValue {
 
   /** A text, or a whole number as it is written. */
   private static Object text(FlatText in) {
-    UTF8String text = in.text();
-    if (text != null) {
-      return text;
+    if (in.isAt('"')) {
+      return in.text();
     }
     return in.takesNumber() && in.scale == 0 ? UTF8String.fromString(Long.toString(in.digits)) : null;
   }
 
-  /** Rounded half up where there are more digits behind the point than the type has. */
+  /**
+   * Rounded half up where there are more digits behind the point than the type has. Of more digits than a double has,
+   * other readers see only these where the type is short.
+   */
   private static Decimal decimal(FlatText in, int precision, int scale) {
-    if (!in.takesNumber()) {
+    if (!in.takesNumberOrText() || in.precision > EXACT_DIGITS && precision <= EXACT_DIGITS) {
       return null;
     }
     long unscaled;
@@ -84,6 +86,7 @@ interface FlatValue {
       long rest = Math.abs(in.digits % more);
       unscaled = in.digits / more + (rest >= more - rest ? Long.signum(in.digits) : 0);
     }
-    return Math.abs(unscaled) < TENS[precision] ? Decimal.createUnsafe(unscaled, precision, scale) : null;
+    long limit = TENS[Math.min(precision, Decimal.MAX_LONG_DIGITS())];
+    return Math.abs(unscaled) < limit ? Decimal.createUnsafe(unscaled, precision, scale) : null;
   }
 }
