@@ -21,7 +21,6 @@ from lakehouse.settings import Settings
 from lakehouse_tests.integration.kafka.secured import CANARY
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
-TODAY = datetime.now(tz=UTC).date().isoformat()
 
 
 @pytest.fixture
@@ -82,6 +81,7 @@ def tick(instance: dg.DagsterInstance, contract: StreamContract, lake: LakeResou
 def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
     instance: dg.DagsterInstance, settings: Settings, contract: StreamContract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    today = datetime.now(tz=UTC).date().isoformat()
     # A broker without passwords never asks for it; what the run writes down of its settings would show it.
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", CANARY)
     lake = LakeResource()
@@ -89,13 +89,13 @@ def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
     send(settings, contract, good=190, bad=10)
     request = tick(instance, contract, lake)
     assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == TODAY
+    assert request.partition_key == today
 
     result = run_request(instance, contract, request, lake)
     assert result.success, "a few rejects are a warning"
     rows = {"bronze": 0, "silver": 0, "quarantine": 0}
     for event in result.get_asset_materialization_events():
-        assert event.partition == TODAY
+        assert event.partition == today
         metadata = event.step_materialization_data.materialization.metadata
         rows[event.asset_key.path[0]] += metadata["rows"].value if "rows" in metadata else 0  # type: ignore[operator]
     assert rows == {"bronze": 200, "silver": 190, "quarantine": 10}, "every row is counted in exactly one event"
@@ -114,7 +114,7 @@ def test_a_tick_becomes_a_run_that_fills_both_tables_and_judges_them(
     silver = dg.AssetKey(["silver", "sales"])
     found = definitions_of(contract, lake)
     backfilled = found.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance, partition_key=TODAY, asset_selection=[silver]
+        instance=instance, partition_key=today, asset_selection=[silver]
     )
     (closing,) = backfilled.asset_materializations_for_node("load_sales")
     assert closing.metadata["rows"].value == 190, "recomputed from bronze it is the same"

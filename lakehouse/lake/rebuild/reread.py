@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
 from lakehouse.engine.spark import spark_errors
+from lakehouse.lake.decisions import judge_as_decided
 from lakehouse.lake.guards.conflicts import again_after_conflict
 from lakehouse.lake.guards.locks import exclusive, silver_lock
+from lakehouse.lake.ledger import last_plan
 from lakehouse.lake.log.metadata import commits_say
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.rebuild.backfill import rebuild_days
 from lakehouse.lake.schema.accepted import Rest, note_accepted, read_accepted
 from lakehouse.quality.rules import quote
 from lakehouse.settings import Settings
+from lakehouse.transforms.events import where_judged
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _LOCK_SECONDS = 900.0
 
@@ -42,7 +45,7 @@ def read_rows_anew(spark: "SparkSession", contract: StreamContract, settings: Se
     with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS), spark_errors():
         for name, former in accepted.rest.fill.items():
             _fill(spark, contract, silver, name, former)
-        days = _days_to_read(spark, silver, accepted.rest)
+        days = _days_to_read(spark, contract, paths, accepted.rest)
         # Rows of a `cdc` stream move from date to date; there all dates are one.
         for some in [days] if contract.is_cdc and days else [[day] for day in days]:
             rebuild_days(spark, contract, paths, some)
@@ -62,11 +65,22 @@ def _fill(spark: "SparkSession", contract: StreamContract, silver: str, name: st
         ).collect()
 
 
-def _days_to_read(spark: "SparkSession", silver: str, rest: Rest) -> list[date]:
-    table = spark.read.format("delta").load(silver)
-    if not rest.everything:
-        if not rest.keys:
-            return []
+def _days_to_read(spark: "SparkSession", contract: StreamContract, paths: LakePaths, rest: Rest) -> list[date]:
+    table = spark.read.format("delta").load(paths.silver(contract.name))
+    if rest.everything:
+        found = table.select("event_date").union(_dates_of_rejects_that_pass(spark, contract, paths))
+    elif rest.keys:
         listed = ", ".join(quote(key) for key in rest.keys)
-        table = table.where(f"_rescued IS NOT NULL AND arrays_overlap(json_object_keys(_rescued), array({listed}))")
-    return sorted(row["event_date"] for row in table.select("event_date").distinct().collect())
+        found = table.where(f"arrays_overlap(json_object_keys(_rescued), array({listed}))").select("event_date")
+    else:
+        return []
+    return sorted(row["event_date"] for row in found.distinct().collect())
+
+
+def _dates_of_rejects_that_pass(spark: "SparkSession", contract: StreamContract, paths: LakePaths) -> "DataFrame":
+    """Event dates of quarantined records that fit the contract now; silver may have no row of such a date yet."""
+    newest = last_plan(paths.bronze(contract.name))
+    bronze, held = (spark.read.format("delta").load(path(contract.name)) for path in (paths.bronze, paths.quarantine))
+    records = bronze.join(held, ["arrival_date", "topic_id", "partition", "offset"], "left_semi")
+    judged = judge_as_decided(records, contract, newest[0].generations if newest else (), paths)
+    return where_judged(judged, "_broken = ''", ["event_date"])

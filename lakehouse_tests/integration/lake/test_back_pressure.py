@@ -35,6 +35,8 @@ def test_the_longer_a_partition_waits_the_more_of_it_is_taken(
     apply_topics(settings, desired_topics([contract]))
     producer = Producer(producer_config(settings))
     now = round(time.time() * 1000)
+    if now // 86_400_000 != (now - WAITED * 1000) // 86_400_000:
+        pytest.skip(f"a batch holds one arrival day, and the day began less than {WAITED} s ago")
     backlogs = {0: (500, now - WAITED * 1000), 1: (500, now), 2: (WAIT_SECONDS, now)}
     for partition, (rows, moment) in backlogs.items():
         for _ in range(rows):

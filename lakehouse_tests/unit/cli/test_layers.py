@@ -17,8 +17,6 @@ from lakehouse.lake.speed.results import result_named
 from lakehouse.lake.speed.store import ViewPosition, open_store
 from lakehouse.settings import Settings, load_settings
 
-NOW = datetime.now(UTC).replace(second=0, microsecond=0)
-
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -50,15 +48,16 @@ def test_without_events_there_is_nothing_to_do_and_every_figure_is_zero(settings
 
 
 def test_key_figures_come_from_the_real_time_views_while_there_is_no_batch_view(settings: Settings) -> None:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
     rows: list[dict[str, Any]] = [
         {
-            "window_start": NOW,
-            "window_end": NOW + timedelta(minutes=1),
+            "window_start": now,
+            "window_end": now + timedelta(minutes=1),
             "user_id": user,
             "event_type": kind,
             "event_count": count,
             "total_revenue": Decimal(money),
-            "last_event": NOW,
+            "last_event": now,
         }
         for user, kind, count, money in (("U1", "view", 3, "0.00"), ("U2", "purchase", 1, "9.90"))
     ]
@@ -67,8 +66,8 @@ def test_key_figures_come_from_the_real_time_views_while_there_is_no_batch_view(
     store = open_store(settings)
     store.put(minutes, pa.Table.from_pylist(rows), before=None, after=first, replace=True)
     closed = {
-        "window_start": NOW,
-        "window_end": NOW + timedelta(minutes=5),
+        "window_start": now,
+        "window_end": now + timedelta(minutes=5),
         "event_type": "view",
         "event_count": 3,
     }
@@ -78,9 +77,9 @@ def test_key_figures_come_from_the_real_time_views_while_there_is_no_batch_view(
 
     figures = {"events": 4, "active_users": 2, "page_views": 3, "clicks": 0, "purchases": 1, "revenue": 9.9}
     assert kpis.today == figures
-    assert kpis.by_day == [{"date": NOW.date(), "layer": "speed", **figures}]
-    assert kpis.recent == [{"window_start": NOW, "event_type": "view", "event_count": 3}]
-    assert kpis.as_of == NOW
+    assert kpis.by_day == [{"date": now.date(), "layer": "speed", **figures}]
+    assert kpis.recent == [{"window_start": now, "event_type": "view", "event_count": 3}]
+    assert kpis.as_of == now
     page = page_path(settings).read_text(encoding="utf-8")
     assert '<meta http-equiv="refresh" content="5">' in page
     assert "<polyline" in page

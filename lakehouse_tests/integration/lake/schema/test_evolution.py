@@ -130,7 +130,11 @@ def test_fields_that_mean_something_for_older_events_are_read_from_them(settings
     first = sales_on(settings, topic_name("reread"))
     first = first.model_copy(update={"fields": [*first.fields, place]})
     first = changed(first, "discount", type="decimal(3,2)")
-    events = [sale(1, city="Rome", town="Roma", note="by hand"), sale(2, discount=0.125, quantity=2**40, total_price=1)]
+    before = datetime.now(UTC) - timedelta(days=1)  # a date of which silver has nothing yet
+    events = [
+        sale(1, city="Rome", town="Roma", note="by hand"),
+        sale(2, at=before, discount=0.125, quantity=2**40, total_price=1),
+    ]
     loose = [rule for rule in first.rules if rule.name != "total_is_gross"]
     first = first.model_copy(update={"rules": loose, "fields": [*first.fields, NOTE]})
     run(first, settings, events)
