@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from lakehouse.engine.spark_client import set_all
 from lakehouse.settings import load_settings
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def _taken_along(session: "SparkSession") -> bool:
     # A server may refuse archives, have another Spark, or run us where nothing but queries is allowed.
     try:
         session.addArtifacts(str(archive))
-        for name, value in CATALOG_CONF.items():
-            session.conf.set(name, value)
+        set_all(session, CATALOG_CONF)
         asked = f"""SELECT {FUNCTION}('{{"n":1}}', cast(NULL AS struct<n: int>)).n AS n"""
         parsed = session.sql(asked).collect()
     except Exception as error:  # noqa: BLE001 - whatever it is, it works without
