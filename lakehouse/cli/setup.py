@@ -41,7 +41,7 @@ def prepare(settings: "Settings", report: "Report") -> int:
     Raises:
         SetupError: a step failed; the message says what to do.
     """
-    from lakehouse.engine.embedded import duck, flat_json_jar
+    from lakehouse.engine.embedded import compiling, duck
     from lakehouse.engine.embedded.java import find_java
     from lakehouse.engine.embedded.manifest import build_manifest
     from lakehouse.engine.embedded.preparation import Progress, check_folder, fetch_jars
@@ -51,7 +51,7 @@ def prepare(settings: "Settings", report: "Report") -> int:
     java = find_java(settings)
     count = int(fetch_jars(settings, report) > 0)
     for name, step in (
-        ("Parser for Spark", partial(flat_json_jar.build, settings.cache_dir, java, spark_jars())),
+        ("Java for Spark", partial(compiling.build, settings.cache_dir, java, spark_jars())),
         ("DuckDB extensions", duck.install),
         ("dbt manifest", partial(build_manifest, settings)),
     ):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, get_args
 from weakref import WeakKeyDictionary
 
-from lakehouse.engine import flat_json
+from lakehouse.engine import java_archive
 from lakehouse.engine.profiles import Profile, session_conf
 from lakehouse.engine.spark_address import address, shown
 from lakehouse.engine.spark_client import put_right, set_all
@@ -100,7 +100,7 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
         _profile[session] = load_settings().spark_profile
         try:
             set_all(session, session_conf(_profile[session]))
-            flat_json.lend(session)
+            java_archive.lend(session)
         except BaseException:
             # pyspark would go on asking it about other sessions' frames. The server that failed is not told.
             session.release_session_on_close = False

@@ -24,7 +24,7 @@ from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.guards.locks import bronze_lock, exclusive
 from lakehouse.lake.ledger import Commit, commit_at, current_version, last_plan
 from lakehouse.lake.log.append import append
-from lakehouse.lake.log.staging import FILE_OPTIONS, staging_folder
+from lakehouse.lake.log.staging import stage_rows, staging_folder
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.plan import Offsets, Plan
 from lakehouse.lake.planner import WAIT_SECONDS, next_plan, resume_points, within_rate
@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 
 # Of these the log has statistics: of payloads they would cost time and copy personal data.
 _STATS = ("partition", "offset", "timestamp", "batch")
-# Keys, payloads and offsets hardly repeat: a dictionary of them is built for nothing.
-_FILES = FILE_OPTIONS | {
-    f"parquet.enable.dictionary#{name}": "false" for name in ("key", "value", "offset", "timestamp")
-}
+_HARDLY_REPEATING = ("key", "value", "offset", "timestamp")
 _LOCK_SECONDS = 900.0
 # What the Kafka source says when planned offsets do not exist any more.
 _RECORDS_GONE = ("Some data may have been lost", "OffsetOutOfRangeException")
@@ -163,7 +160,9 @@ class BronzeWriter:
             rows = self._reader.read(plan).drop("arrival_date")
             with spark_errors():
                 expect_rows(self._spark, plan.span)
-                rows.write.options(**_FILES).parquet(str(folder / f"arrival_date={plan.day}"))
+            # Of one arrival day all of them, so nothing is left to divide them by.
+            day = folder / f"arrival_date={plan.day}"
+            stage_rows(rows, day, [], fetch=False, without_dictionary=_HARDLY_REPEATING)
             yield StagedBatch(plan, waiting, folder, began)
 
     def commit(self, batch: StagedBatch) -> BatchReport:

@@ -2,7 +2,7 @@
 
 Here: a pure DataFrame → DataFrame step. Not here: reading bronze, writing silver, what a rule means (`quality.rules`).
 
-A plain record is parsed by a parser that Spark has from us (`engine.flat_json`), any other by `from_json`, and then
+A plain record is parsed by a parser that Spark has from us (`engine.java_archive`), any other by `from_json`, and then
 looked at as closely as it takes. Spark would turn `from_json(value).field` into one parse per field and push every
 condition back into the parse. Two things keep it at one parse: on the session the setting
 `spark.sql.optimizer.enableJsonExpressionOptimization=false`, and steps that refer to the parsed struct many times,
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.change import CHANGE_COLUMNS
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.engine import flat_json
+from lakehouse.engine import java_archive
 from lakehouse.quality.rules import (
     NO_VALUE,
     NOT_UTF8,
+    Condition,
     broken_names,
     key_conditions,
     quote,
@@ -32,6 +33,7 @@ from lakehouse.transforms.changes import unpacked
 from lakehouse.transforms.encodings import readable_field
 from lakehouse.transforms.fields import field_expression, key_expression, spark_type
 from lakehouse.transforms.headers import last_header
+from lakehouse.transforms.matching import by_function
 from lakehouse.transforms.parsing import closer_look, flat, from_json, malformed, rescued
 
 if TYPE_CHECKING:
@@ -63,8 +65,8 @@ def judge(
         generations: The topic ids of the stream, oldest first.
         ignored: Keys of an event that are neither read nor kept in `_rescued`: fields that the contract had once.
         writers: Avro schemas by id, for a topic of that format.
-        independent: Parse with Spark's own parser only, as a proof does: what it says of rows that ours has parsed is
-            then a second opinion.
+        independent: Parse and judge with Spark's own functions only, as a proof does: what it says of rows that ours
+            have parsed is then a second opinion.
 
     Returns:
         One row per record: the contract's fields, `event_date`, `_rescued`, provenance, the raw `key`, `value`,
@@ -73,7 +75,8 @@ def judge(
         exactly for rejected rows.
     """
     raw = _read(bronze, generations, contract, writers or {})
-    return _judged(_typed(raw, contract, ignored, independent=independent), contract)
+    is_helped = not independent and java_archive.is_there(bronze.sparkSession)
+    return _judged(_typed(raw, contract, ignored, is_helped=is_helped), contract, is_helped=is_helped)
 
 
 def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
@@ -87,7 +90,8 @@ def slim(judged: "DataFrame", contract: StreamContract) -> "DataFrame":
 
 def typed(bronze: "DataFrame", contract: StreamContract, writers: Mapping[int, str] | None = None) -> "DataFrame":
     """Parsed fields without any verdict: what the contract's rules may refer to. `writers`: as for `judge`."""
-    return _typed(_read(bronze, (), contract, writers or {}), contract)
+    raw = _read(bronze, (), contract, writers or {})
+    return _typed(raw, contract, is_helped=java_archive.is_there(bronze.sparkSession))
 
 
 def silver_columns(contract: StreamContract) -> list[str]:
@@ -154,14 +158,11 @@ def _key_of_change(writers: Mapping[int, str]) -> str:
     return f"CASE WHEN {is_framed('key')} THEN {text_of(writers, 'key', keep_nulls=True)} ELSE cast(key AS string) END"
 
 
-def _typed(
-    raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = (), *, independent: bool = False
-) -> "DataFrame":
+def _typed(raw: "DataFrame", contract: StreamContract, ignored: Iterable[str] = (), *, is_helped: bool) -> "DataFrame":
     own = [readable_field(field, contract) for field in contract.fields if field.derive is None]
     records = unpacked(raw, contract) if contract.is_cdc else raw
-    is_there = not independent and flat_json.is_there(raw.sparkSession)
     # What Spark makes of broken Avro looks like a record without fields.
-    plain = f"CASE WHEN _unread = '' THEN {flat(own, is_there=is_there)} END"
+    plain = f"CASE WHEN _unread = '' THEN {flat(own, is_there=is_helped)} END"
     parsed = records.selectExpr("*", f"{plain} AS _flat").selectExpr("*", f"{_look(own, contract, ignored)} AS _look")
     fields = (_change_fields if contract.is_cdc else _event_fields)(parsed, own, contract)
     derived = [field for field in contract.fields if field.derive is not None]
@@ -219,12 +220,15 @@ def _change_fields(parsed: "DataFrame", own: list[FieldSpec], contract: StreamCo
     )
 
 
-def _judged(typed: "DataFrame", contract: StreamContract) -> "DataFrame":
+def _judged(typed: "DataFrame", contract: StreamContract, *, is_helped: bool) -> "DataFrame":
+    def broken(conditions: list[Condition]) -> str:
+        return broken_names(by_function(conditions, contract.fields) if is_helped else conditions)
+
     judged = typed.selectExpr(
         "*",
-        f"{_verdict(contract, broken_names(rejecting_conditions(contract)), unreadable='_unreadable')} AS _broken",
-        f"{_verdict(contract, broken_names(stopping_conditions(contract)))} AS _failed",
-        f"{_verdict(contract, broken_names(warning_conditions(contract)))} AS _warned",
+        f"{_verdict(contract, broken(rejecting_conditions(contract)), unreadable='_unreadable')} AS _broken",
+        f"{_verdict(contract, broken(stopping_conditions(contract)))} AS _failed",
+        f"{_verdict(contract, broken(warning_conditions(contract)))} AS _warned",
     )
     return judged.selectExpr(
         *(_kept(name, contract) for name in contract.field_names),

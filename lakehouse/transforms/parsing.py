@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from lakehouse.contracts.parts import FieldSpec
-from lakehouse.engine.flat_json import FUNCTION as FLAT_JSON
+from lakehouse.engine.java_archive import FLAT_JSON
 from lakehouse.quality.rules import MALFORMED, quote
 from lakehouse.transforms.fields import bound, is_short_decimal, mistyped, row_of, tick, types_of_keys, unparsed
 
@@ -19,7 +19,7 @@ _LONG_EXPONENT = r"""[:,\[][ \t\r\n]*+(-?[0-9.]++[eE][+]?[0-9]{4}|"-?[0-9.,]++[e
 
 
 def flat(fields: list[FieldSpec], *, is_there: bool) -> str:
-    """SQL for the parsed event of a plain record, null for every other one; see `engine.flat_json`.
+    """SQL for the parsed event of a plain record, null for every other one; see `engine.java_archive`.
 
     Args:
         fields: Those that are read from the record.

@@ -9,8 +9,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from lakehouse.engine import flat_json, profiles
-from lakehouse.engine.embedded import flat_json_jar, jars
+from lakehouse.engine import java_archive, profiles
+from lakehouse.engine.embedded import compiling, jars
 from lakehouse.engine.embedded.class_archive import ClassArchive, stop_seconds
 from lakehouse.engine.embedded.files import write_atomically
 from lakehouse.engine.embedded.java import SPARK_MODULE_OPTIONS, Java
@@ -57,7 +57,7 @@ def prepare(settings: Settings, java: Java, port: int) -> ServiceSpec:
     for folder in (home / "local", home / "warehouse", home / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     write_atomically(home / "log4j2.properties", LOG4J.format(log=log, more=QUIET))
-    flat_json_jar.build(settings.cache_dir, java, spark_jars())
+    compiling.build(settings.cache_dir, java, spark_jars())
     classes = class_path(settings)
     token = _token(home)
     event_log: dict[str, str] = {}
@@ -176,7 +176,7 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
         "spark.kafka.consumer.fetchedData.cache.timeout": "20s",
         "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": "5s",
-        **flat_json.CATALOG_CONF,
+        **java_archive.CATALOG_CONF,
         **profiles.STREAMING_CONF,
         **profiles.server_conf(profile),
     }
@@ -192,7 +192,7 @@ def class_path(settings: Settings) -> str:
 
     Each file is named, not `jars/*`: a class-data archive fits only an explicit list.
     """
-    ours = [*jars.paths(settings.cache_dir, NAME), flat_json.archive_path(settings.cache_dir)]
+    ours = [*jars.paths(settings.cache_dir, NAME), java_archive.archive_path(settings.cache_dir)]
     sparks = sorted(spark_jars().glob("*.jar"))
     return os.pathsep.join(str(path) for path in [*ours, *sparks])
 

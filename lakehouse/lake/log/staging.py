@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import uuid4
 
+from lakehouse.engine import java_archive
 from lakehouse.engine.spark import spark_errors
 from lakehouse.engine.spark_client import fetched
 from lakehouse.engine.storage import storage_errors
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-FILE_OPTIONS = {
+_FILE_OPTIONS = {
     # Spark's default of 3 takes longer for files that are no smaller.
     "parquet.compression.codec.zstd.level": "1",
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
-"""What Spark is told of the data files that a table will take."""
 _FOLDER = "_staged"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _ESCAPED = re.compile(rf"[\x00{ESCAPED_IN_FOLDERS}]")
@@ -73,7 +73,7 @@ def stage_rows(
     Args:
         rows: The rows, with the types that the table has.
         folder: Where the outermost folders go.
-        columns: What they are divided by, from the outermost folder to the innermost.
+        columns: What they are divided by, from the outermost folder to the innermost; there may be none.
         fetch: They are so few that this process can hold them and write the files itself, which is done in a third
             of the time that Spark takes for a dozen tiny ones.
         without_dictionary: Columns of values that hardly repeat: a dictionary of them is built for nothing.
@@ -82,17 +82,26 @@ def stage_rows(
         SparkUnreachableError, DiskFullError: as they say.
     """
     if fetch:
-        texts = [f"CAST(`{name}` AS STRING) AS `{name}`" for name in columns]
         with spark_errors():
-            table = fetched(rows.selectExpr(f"* EXCEPT ({', '.join(f'`{name}`' for name in columns)})", *texts))
+            table = fetched(_with_texts(rows, columns))
         with storage_errors():
             write_partitions(table, folder, columns, without_dictionary=without_dictionary)
         return
-    writer = rows.write.partitionBy(columns).options(**FILE_OPTIONS)
-    for name in without_dictionary:
-        writer = writer.option(f"parquet.enable.dictionary#{name}", "false")
+    options = _FILE_OPTIONS | {f"parquet.enable.dictionary#{name}": "false" for name in without_dictionary}
     with spark_errors():
-        writer.parquet(str(folder))
+        if java_archive.is_there(rows.sparkSession):
+            divided = options | {java_archive.PARTITIONS: ",".join(columns)}
+            _with_texts(rows, columns).write.format(java_archive.PARQUET).options(**divided).save(str(folder))
+        else:
+            rows.write.partitionBy(columns).options(**options).parquet(str(folder))
+
+
+def _with_texts(rows: "DataFrame", columns: list[str]) -> "DataFrame":
+    """The rows with these columns as texts, behind the others."""
+    if not columns:
+        return rows
+    texts = [f"CAST(`{name}` AS STRING) AS `{name}`" for name in columns]
+    return rows.selectExpr(f"* EXCEPT ({', '.join(f'`{name}`' for name in columns)})", *texts)
 
 
 def write_partitions(

@@ -1,4 +1,4 @@
-package lakehouse;
+package lakehouse.json;
 
 import java.time.LocalDate;
 import java.time.YearMonth;

@@ -1,4 +1,4 @@
-package lakehouse;
+package lakehouse.json;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;

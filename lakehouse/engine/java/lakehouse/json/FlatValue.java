@@ -1,4 +1,4 @@
-package lakehouse;
+package lakehouse.json;
 
 import org.apache.spark.sql.types.BooleanType;
 import org.apache.spark.sql.types.DataType;

@@ -1,6 +1,6 @@
-"""The archive of the parser that Spark gets from us, made from its Java sources by a compiler of the lock file.
+"""The archive that Spark gets from us, made from its Java sources by a compiler of the lock file.
 
-Here: compiling and packing. Not here: where it lies and who gets it (`engine.flat_json`).
+Here: compiling and packing. Not here: where it lies and who gets it (`engine.java_archive`).
 """
 
 import os
@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from lakehouse.engine import flat_json
+from lakehouse.engine import java_archive
 from lakehouse.engine.embedded import jars
 from lakehouse.engine.embedded.java import Java
 from lakehouse.errors import SetupError
@@ -24,15 +24,15 @@ def build(cache_dir: Path, java: Java, spark_jars: Path) -> bool:
     Args:
         cache_dir: The user's cache, with the compiler in it (`jars.fetch`).
         java: The Java that runs the compiler.
-        spark_jars: Spark's own archives, whose interfaces the parser implements.
+        spark_jars: Spark's own archives, whose interfaces ours implement.
 
     Raises:
         SetupError: the sources do not compile with this Spark.
     """
-    archive = flat_json.archive_path(cache_dir)
+    archive = java_archive.archive_path(cache_dir)
     if archive.is_file():
         return False
-    with tempfile.TemporaryDirectory(prefix=".flat-json-", dir=archive.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir=archive.parent) as scratch:
         classes = Path(scratch) / "classes"
         _compile(cache_dir, java, spark_jars, classes)
         draft = Path(scratch) / archive.name
@@ -45,12 +45,10 @@ def build(cache_dir: Path, java: Java, spark_jars: Path) -> bool:
 
 def _compile(cache_dir: Path, java: Java, spark_jars: Path, target: Path) -> None:
     (compiler,) = jars.paths(cache_dir, COMPILER)
-    known = os.pathsep.join(
-        str(path) for name in ("spark-*.jar", "scala-library-*.jar") for path in spark_jars.glob(name)
-    )
-    version = flat_json.JAVA_VERSION
+    known = os.pathsep.join(map(str, sorted(spark_jars.glob("*.jar"))))
+    version = java_archive.JAVA_VERSION
     command = [str(java.path), "-jar", str(compiler), "-source", version, "-target", version, "-encoding", "UTF-8"]
-    sources = sorted(map(str, flat_json.SOURCES.glob("*.java")))
+    sources = sorted(map(str, java_archive.SOURCES.rglob("*.java")))
     result = subprocess.run(
         [*command, "-cp", known, "-d", str(target), *sources],
         capture_output=True,
@@ -60,7 +58,7 @@ def _compile(cache_dir: Path, java: Java, spark_jars: Path, target: Path) -> Non
     )
     if result.returncode != 0:
         raise SetupError(
-            "The parser for Spark could not be compiled.",
+            "What Spark gets from us in Java could not be compiled.",
             why=(result.stderr or result.stdout).strip()[-500:],
             fix="Install the project's packages again: make setup. It needs the Spark that the lock file names.",
         )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lakehouse.engine import flat_json
+from lakehouse.engine import java_archive
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
-ASKED = f"""SELECT {flat_json.FUNCTION}('{{"n":1}}', cast(NULL AS struct<n: int>)) AS event"""
+ASKED = f"""SELECT {java_archive.FLAT_JSON}('{{"n":1}}', cast(NULL AS struct<n: int>)) AS event"""
 
 
 @pytest.fixture
@@ -22,21 +22,21 @@ def bare(settings: Settings) -> Iterator["SparkSession"]:
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.remote(settings.spark_remote).create()
-    for name in flat_json.CATALOG_CONF:
+    for name in java_archive.CATALOG_CONF:
         session.conf.set(name, "")
     yield session
     session.stop()
 
 
 def test_sessions_of_the_embedded_server_have_it(spark: "SparkSession") -> None:
-    assert flat_json.is_there(spark)
+    assert java_archive.is_there(spark)
     assert spark.sql(ASKED).collect()[0]["event"].asDict() == {"n": 1}
 
 
 def test_a_session_takes_it_along(bare: "SparkSession") -> None:
-    assert not flat_json.is_there(bare)
-    flat_json.lend(bare)
-    assert flat_json.is_there(bare)
+    assert not java_archive.is_there(bare)
+    java_archive.lend(bare)
+    assert java_archive.is_there(bare)
     assert bare.sql(ASKED).collect()[0]["event"]["n"] == 1
 
 
@@ -47,8 +47,8 @@ def test_without_it_everything_goes_on(
     archive = tmp_path / "other.jar"
     if content is not None:
         archive.write_bytes(content)
-    monkeypatch.setattr(flat_json, "archive_path", lambda _: archive)
-    monkeypatch.setitem(flat_json.CATALOG_CONF, next(iter(flat_json.CATALOG_CONF)), "lakehouse.Unknown")
-    flat_json.lend(bare)
-    assert not flat_json.is_there(bare)
+    monkeypatch.setattr(java_archive, "archive_path", lambda _: archive)
+    monkeypatch.setitem(java_archive.CATALOG_CONF, next(iter(java_archive.CATALOG_CONF)), "lakehouse.Unknown")
+    java_archive.lend(bare)
+    assert not java_archive.is_there(bare)
     assert bare.sql("SELECT 1 AS n").collect()[0]["n"] == 1

@@ -1,4 +1,4 @@
-package lakehouse;
+package lakehouse.json;
 
 import java.util.Arrays;
 import java.util.HexFormat;
