@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = pytest.mark.spark
+# Nanoseconds that the server has spent on compiling queries; itself it needs none.
+COMPILING = (
+    "SELECT bigint(java_method('org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator', 'compileTime')) AS ns"
+)
 # What the sources ask for of a batch cluster.
 OF_A_CLUSTERS_SESSION = {
     "spark.sql.shuffle.partitions": "200",
@@ -120,3 +124,18 @@ def test_cached_columns_are_kept_within_the_block_and_let_go_after_it(spark: "Sp
     with pytest.raises(ValueError, match="broken"):
         fails()
     assert held[0].storageLevel == StorageLevel.NONE, "let go also when the block fails"
+
+
+def test_sessions_share_the_code_that_is_compiled_for_queries(settings: Settings) -> None:
+    seen = []
+    for _ in range(2):
+        session = connect(settings.spark_remote)
+        try:
+            expect_rows(session, 1_000_000)
+            before = session.sql(COMPILING).collect()[0]["ns"]
+            session.range(100).selectExpr("id * 3 + 17041 AS n").where("n % 7 = 1").groupBy("n").count().collect()
+            seen.append(session.sql(COMPILING).collect()[0]["ns"] - before)
+        finally:
+            session.stop()
+    assert seen[0] > 0
+    assert seen[1] == 0

@@ -22,7 +22,8 @@ from lakehouse.settings import Settings
 
 NAME = "spark"
 TITLE = "Spark 4.0"
-MAIN_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
+# As Spark's own server, but it leaves to the settings whether sessions share compiled code.
+MAIN_CLASS = "lakehouse.server.ConnectServer"
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 # A broken Avro record may claim a text of 2 GB. Avro would try to find the memory, and fail the batch over it for ever.
 AVRO_LIMITS = [
@@ -176,6 +177,10 @@ def server_conf(home: Path, port: int, profile: profiles.Profile = "local") -> d
         "spark.kafka.consumer.cache.evictorThreadRunInterval": "5s",
         "spark.kafka.consumer.fetchedData.cache.timeout": "20s",
         "spark.kafka.consumer.fetchedData.cache.evictorThreadRunInterval": "5s",
+        # Each run has a session of its own. With a loader of classes of its own, too, which is what archives that a
+        # session brings are kept apart by, each run's queries were compiled anew.
+        "spark.sql.artifact.isolation.enabled": "false",
+        "spark.sql.codegen.cache.maxEntries": "500",
         **java_archive.CATALOG_CONF,
         **profiles.STREAMING_CONF,
         **profiles.server_conf(profile),
