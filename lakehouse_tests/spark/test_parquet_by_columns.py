@@ -205,3 +205,14 @@ def test_a_dictionary_that_grows_large_is_left(spark: "SparkSession", tmp_path: 
     assert set(pq.read_metadata(mine).row_group(0).column(0).encodings) >= {"PLAIN", "PLAIN_DICTIONARY"}
     assert _told(mine) == _told(theirs)
     assert pq.read_table(mine) == pq.read_table(theirs)
+
+
+def test_many_partitions_of_a_few_rows_are_a_file_each(spark: "SparkSession", tmp_path: Path) -> None:
+    # As columns from the first row on, 2,000 files would take more than the 6 MB that there are; as rows they do not.
+    frame = spark.range(0, 20_000, 1, 1).selectExpr(
+        "id", "id % 7 AS a", "id % 5 AS b", "id % 3 AS c", "string(id) AS text", "string(id % 2000) AS kind"
+    )
+    writer = frame.write.format(java_archive.PARQUET).option(java_archive.PARTITIONS, "kind")
+    writer.option("parquet.block.size", "6000000").save(str(tmp_path / "rows"))
+    assert len(list((tmp_path / "rows").rglob("*.parquet"))) == 2_000
+    assert spark.read.parquet(str(tmp_path / "rows")).selectExpr("count(distinct id) AS n").collect()[0]["n"] == 20_000

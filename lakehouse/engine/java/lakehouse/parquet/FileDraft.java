@@ -14,41 +14,78 @@ import org.apache.parquet.hadoop.ParquetFileWriter;
 import org.apache.parquet.hadoop.ParquetOutputFormat;
 import org.apache.parquet.hadoop.util.HadoopOutputFile;
 import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 
-/** Rows that will be one file of one row group; until then their pages, compressed, are in memory. */
+/**
+ * Rows that will be one file of one row group; until then they are in memory: a few as they came, because columns of a
+ * few rows take more room than the rows, then as pages, compressed.
+ */
 final class FileDraft {
   private static final int MOST_INDEXED_BYTES = ParquetProperties.DEFAULT_COLUMN_INDEX_TRUNCATE_LENGTH;
 
+  private static final int FEW_ROWS = 64;
+  /** What a column takes besides its values, about; and a row, when nothing is known of it. */
+  private static final int USUAL_BYTES = 1_000;
+
   private final Layout layout;
   private final Configuration conf;
-  private final ColumnChunkPageWriteStore pages;
   private final List<Leaf> leaves = new ArrayList<>();
-  private final Shape[] shapes;
+  /** Null once there are columns. */
+  private List<InternalRow> waiting = new ArrayList<>();
+  private long waitingBytes;
+  private ColumnChunkPageWriteStore pages;
+  private Shape[] shapes;
   private long count;
 
   FileDraft(Layout layout) {
     this.layout = layout;
     conf = layout.conf();
+  }
+
+  void add(InternalRow row) {
+    if (waiting == null) {
+      addToColumns(row);
+      return;
+    }
+    waiting.add(row.copy());
+    waitingBytes += bytesOf(row);
+    if (waiting.size() == FEW_ROWS || waitingBytes >= Leaf.PAGE_BYTES) {
+      beginColumns();
+    }
+  }
+
+  private void beginColumns() {
     pages =
         new ColumnChunkPageWriteStore(
             layout.compressor(), layout.schema(), new HeapByteBufferAllocator(), MOST_INDEXED_BYTES);
     shapes = layout.shapes(this::leaf);
+    waiting.forEach(this::addToColumns);
+    waiting = null;
+    waitingBytes = 0;
   }
 
-  void add(InternalRow row) {
+  private void addToColumns(InternalRow row) {
     for (int i = 0; i < shapes.length; i++) {
       shapes[i].add(row, layout.place(i), 0, 0);
     }
     count++;
   }
 
+  /** The bytes of a row, about. */
+  static long bytesOf(InternalRow row) {
+    return row instanceof UnsafeRow unsafe ? unsafe.getSizeInBytes() : USUAL_BYTES;
+  }
+
   /** About how many bytes are in memory. */
   long memory() {
-    return leaves.stream().mapToLong(Leaf::memory).sum();
+    return waitingBytes + leaves.stream().mapToLong(leaf -> leaf.memory() + USUAL_BYTES).sum();
   }
 
   /** Write the file, whose name must be new. */
   void write(Path path) throws IOException {
+    if (waiting != null) {
+      beginColumns();
+    }
     ParquetFileWriter file =
         new ParquetFileWriter(
             HadoopOutputFile.fromPath(path, conf),

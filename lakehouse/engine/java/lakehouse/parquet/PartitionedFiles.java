@@ -24,6 +24,8 @@ import org.apache.spark.sql.types.StructType;
  */
 final class PartitionedFiles extends OutputWriter {
   private static final int ROWS_BETWEEN_LOOKS = 1_000;
+  /** How often memory is looked at, at least, while it fills. */
+  private static final int LOOKS = 8;
 
   private final Path path;
   private final Layout layout;
@@ -35,7 +37,9 @@ final class PartitionedFiles extends OutputWriter {
   private FileDraft current;
   /** Its values, as bytes of UTF-8. */
   private final byte[][] values;
-  private long rows;
+  /** Added since memory was looked at. */
+  private long unseenRows;
+  private long unseenBytes;
   private int written;
   private boolean isClosed;
 
@@ -58,8 +62,13 @@ final class PartitionedFiles extends OutputWriter {
       current = draft(row);
     }
     current.add(row);
-    if (++rows % ROWS_BETWEEN_LOOKS == 0 && drafts.values().stream().mapToLong(FileDraft::memory).sum() >= mostBytes) {
-      writeFiles();
+    unseenBytes += FileDraft.bytesOf(row);
+    if (++unseenRows >= ROWS_BETWEEN_LOOKS || unseenBytes >= mostBytes / LOOKS) {
+      unseenRows = 0;
+      unseenBytes = 0;
+      if (drafts.values().stream().mapToLong(FileDraft::memory).sum() >= mostBytes) {
+        writeFiles();
+      }
     }
   }
 
