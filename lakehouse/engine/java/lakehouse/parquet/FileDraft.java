@@ -86,7 +86,8 @@ final class FileDraft {
     if (waiting != null) {
       beginColumns();
     }
-    ParquetFileWriter file =
+    // Closed also when it fails: a file that is open keeps its room on a full disk.
+    try (ParquetFileWriter file =
         new ParquetFileWriter(
             HadoopOutputFile.fromPath(path, conf),
             layout.schema(),
@@ -95,17 +96,18 @@ final class FileDraft {
             0,
             MOST_INDEXED_BYTES,
             ParquetProperties.DEFAULT_STATISTICS_TRUNCATE_LENGTH,
-            ParquetProperties.DEFAULT_PAGE_WRITE_CHECKSUM_ENABLED);
-    file.start();
-    if (count > 0) {
-      file.startBlock(count);
-      for (Leaf leaf : leaves) {
-        leaf.end();
+            ParquetProperties.DEFAULT_PAGE_WRITE_CHECKSUM_ENABLED)) {
+      file.start();
+      if (count > 0) {
+        file.startBlock(count);
+        for (Leaf leaf : leaves) {
+          leaf.end();
+        }
+        pages.flushToFileWriter(file);
+        file.endBlock();
       }
-      pages.flushToFileWriter(file);
-      file.endBlock();
+      file.end(layout.notes());
     }
-    file.end(layout.notes());
   }
 
   private Leaf leaf(ColumnDescriptor column) {
