@@ -20,159 +20,113 @@ import org.apache.spark.sql.types.TimestampNTZType;
 import org.apache.spark.sql.types.TimestampType;
 
 /** A value that is one value of one column. */
-abstract class LeafShape implements Shape {
+final class LeafShape implements Shape {
   private final Leaf leaf;
+  private final Adder adder;
 
-  private LeafShape(Leaf leaf) {
+  /** Adds the value at a place, which is not null, to the leaf. */
+  private interface Adder {
+    void add(SpecializedGetters from, int at, int repetition);
+  }
+
+  private LeafShape(Leaf leaf, Adder adder) {
     this.leaf = leaf;
+    this.adder = adder;
   }
 
   /** @param width The bytes of each value where all have the same number, else of no meaning. */
   static LeafShape of(DataType type, Leaf leaf, int width) {
     if (leaf instanceof NumberLeaf numbers) {
-      return ofNumbers(type, numbers);
+      return new LeafShape(leaf, ofNumbers(type, numbers));
     }
     if (leaf instanceof TextLeaf texts) {
-      return type instanceof DecimalType decimal ? new LongDecimals(texts, decimal, width) : ofTexts(type, texts);
+      boolean isDecimal = type instanceof DecimalType;
+      return new LeafShape(leaf, isDecimal ? ofLongDecimals((DecimalType) type, texts, width) : ofTexts(type, texts));
     }
-    return ofPlain(type, (PlainLeaf) leaf);
-  }
-
-  static UnsupportedOperationException unsupported(DataType type) {
-    return new UnsupportedOperationException("no column of a Parquet file is written here for " + type.sql());
+    return new LeafShape(leaf, ofPlain(type, (PlainLeaf) leaf));
   }
 
   @Override
-  public final void add(SpecializedGetters from, int at, int repetition, int definition) {
+  public void add(SpecializedGetters from, int at, int repetition, int definition) {
     if (from.isNullAt(at)) {
       leaf.addNull(repetition, definition);
     } else {
-      addValue(from, at, repetition);
+      adder.add(from, at, repetition);
     }
   }
 
   @Override
-  public final void addNull(int repetition, int definition) {
+  public void addNull(int repetition, int definition) {
     leaf.addNull(repetition, definition);
   }
 
-  abstract void addValue(SpecializedGetters from, int at, int repetition);
-
-  private static LeafShape ofNumbers(DataType type, NumberLeaf leaf) {
+  private static Adder ofNumbers(DataType type, NumberLeaf leaf) {
     if (type instanceof LongType || type instanceof TimestampType || type instanceof TimestampNTZType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getLong(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getLong(at), repetition);
     }
     if (type instanceof IntegerType || type instanceof DateType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getInt(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getInt(at), repetition);
     }
     if (type instanceof ShortType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getShort(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getShort(at), repetition);
     }
     if (type instanceof ByteType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getByte(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getByte(at), repetition);
     }
     if (type instanceof DecimalType decimal) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          // So few digits lie in an UnsafeRow as the number itself.
-          long value =
-              from instanceof UnsafeRow
-                  ? from.getLong(at)
-                  : from.getDecimal(at, decimal.precision(), decimal.scale()).toUnscaledLong();
-          leaf.add(value, repetition);
-        }
+      return (from, at, repetition) -> {
+        // So few digits lie in an UnsafeRow as the number itself.
+        long value =
+            from instanceof UnsafeRow
+                ? from.getLong(at)
+                : from.getDecimal(at, decimal.precision(), decimal.scale()).toUnscaledLong();
+        leaf.add(value, repetition);
       };
     }
     throw unsupported(type);
   }
 
-  private static LeafShape ofTexts(DataType type, TextLeaf leaf) {
+  private static Adder ofTexts(DataType type, TextLeaf leaf) {
     boolean isText = type instanceof StringType;
     if (!isText && !(type instanceof BinaryType)) {
       throw unsupported(type);
     }
-    return new LeafShape(leaf) {
-      @Override
-      void addValue(SpecializedGetters from, int at, int repetition) {
-        if (from instanceof UnsafeRow row && row.getBaseObject() instanceof byte[] bytes) {
-          leaf.add(bytes, RowText.start(row, at), RowText.length(row, at), repetition);
-        } else {
-          byte[] bytes = isText ? from.getUTF8String(at).getBytes() : from.getBinary(at);
-          leaf.add(bytes, 0, bytes.length, repetition);
-        }
+    return (from, at, repetition) -> {
+      if (from instanceof UnsafeRow row && row.getBaseObject() instanceof byte[] bytes) {
+        leaf.add(bytes, RowText.start(row, at), RowText.length(row, at), repetition);
+      } else {
+        byte[] bytes = isText ? from.getUTF8String(at).getBytes() : from.getBinary(at);
+        leaf.add(bytes, 0, bytes.length, repetition);
       }
     };
   }
 
-  private static LeafShape ofPlain(DataType type, PlainLeaf leaf) {
+  private static Adder ofPlain(DataType type, PlainLeaf leaf) {
     if (type instanceof DoubleType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getDouble(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getDouble(at), repetition);
     }
     if (type instanceof FloatType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getFloat(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getFloat(at), repetition);
     }
     if (type instanceof BooleanType) {
-      return new LeafShape(leaf) {
-        @Override
-        void addValue(SpecializedGetters from, int at, int repetition) {
-          leaf.add(from.getBoolean(at), repetition);
-        }
-      };
+      return (from, at, repetition) -> leaf.add(from.getBoolean(at), repetition);
     }
     throw unsupported(type);
   }
 
   /** Decimals of more digits than a long has: bytes of one width, the highest first, negative ones as complements. */
-  private static final class LongDecimals extends LeafShape {
-    private final TextLeaf leaf;
-    private final DecimalType type;
-    private final byte[] bytes;
-
-    LongDecimals(TextLeaf leaf, DecimalType type, int width) {
-      super(leaf);
-      this.leaf = leaf;
-      this.type = type;
-      bytes = new byte[width];
-    }
-
-    @Override
-    void addValue(SpecializedGetters from, int at, int repetition) {
+  private static Adder ofLongDecimals(DecimalType type, TextLeaf leaf, int width) {
+    byte[] bytes = new byte[width];
+    return (from, at, repetition) -> {
       BigInteger value = from.getDecimal(at, type.precision(), type.scale()).toJavaBigDecimal().unscaledValue();
       byte[] shortest = value.toByteArray();
       Arrays.fill(bytes, (byte) (value.signum() < 0 ? -1 : 0));
-      System.arraycopy(shortest, 0, bytes, bytes.length - shortest.length, shortest.length);
-      leaf.add(bytes, 0, bytes.length, repetition);
-    }
+      System.arraycopy(shortest, 0, bytes, width - shortest.length, shortest.length);
+      leaf.add(bytes, 0, width, repetition);
+    };
+  }
+
+  private static UnsupportedOperationException unsupported(DataType type) {
+    return new UnsupportedOperationException("no column of a Parquet file is written here for " + type.sql());
   }
 }

@@ -43,11 +43,7 @@ final class NumberDictionary extends Dictionary {
 
   @Override
   void addTo(PlainBytes plain, int number) {
-    if (isLong) {
-      plain.addLong(values[number]);
-    } else {
-      plain.addInt((int) values[number]);
-    }
+    plain.addNumber(values[number], isLong);
   }
 
   @Override

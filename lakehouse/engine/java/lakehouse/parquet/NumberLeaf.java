@@ -15,11 +15,7 @@ final class NumberLeaf extends DictionaryLeaf<NumberDictionary> {
   void add(long value, int repetition) {
     entry(repetition, defined);
     if (dictionary == null) {
-      if (isLong) {
-        plain.addLong(value);
-      } else {
-        plain.addInt((int) value);
-      }
+      plain.addNumber(value, isLong);
       addStatistics(value);
       return;
     }

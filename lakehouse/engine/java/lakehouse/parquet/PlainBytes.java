@@ -31,6 +31,23 @@ final class PlainBytes {
     size += Long.BYTES;
   }
 
+  /** A number of eight bytes or of four. */
+  void addNumber(long value, boolean isLong) {
+    if (isLong) {
+      addLong(value);
+    } else {
+      addInt((int) value);
+    }
+  }
+
+  /** A text, behind its length unless all texts have the same one. */
+  void addText(byte[] from, int start, int length, boolean hasLength) {
+    if (hasLength) {
+      addInt(length);
+    }
+    add(from, start, length);
+  }
+
   void add(byte[] from, int start, int length) {
     makeRoom(length);
     System.arraycopy(from, start, array, size, length);

@@ -44,11 +44,7 @@ final class TextDictionary extends Dictionary {
   @Override
   void addTo(PlainBytes plain, int number) {
     int begin = begin(number);
-    int length = ends[number] - begin;
-    if (hasLength) {
-      plain.addInt(length);
-    }
-    plain.add(values.array, begin, length);
+    plain.addText(values.array, begin, ends[number] - begin, hasLength);
   }
 
   @Override

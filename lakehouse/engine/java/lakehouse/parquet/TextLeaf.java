@@ -17,10 +17,7 @@ final class TextLeaf extends DictionaryLeaf<TextDictionary> {
   void add(byte[] from, int start, int length, int repetition) {
     entry(repetition, defined);
     if (dictionary == null) {
-      if (hasLength) {
-        plain.addInt(length);
-      }
-      plain.add(from, start, length);
+      plain.addText(from, start, length, hasLength);
       statistics().updateStats(Binary.fromReusedByteArray(from, start, length));
       return;
     }
