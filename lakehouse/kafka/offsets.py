@@ -205,8 +205,13 @@ class TopicReader:
         try:
             answers = {asked.partition: int(future.result().offset) for asked, future in futures.items()}
         except KafkaException as error:
+            cause = error.args[0]
+            if cause.code() in _leaderless_codes():
+                # A broker that has just come back has not elected leaders yet: a matter of moments, or of the cluster.
+                leaderless = unreachable(self._settings, why=f"While {doing}: {cause.str().rstrip('.')}.")
+                raise _StaleMetadataError(leaderless) from error
             explained = translate(error, self._settings, doing=doing, topic=topic)
-            if error.args[0].code() in _stale_codes():
+            if cause.code() in _stale_codes():
                 raise _StaleMetadataError(explained) from error
             raise explained from error
         silent = sorted(partition for partition, offset in answers.items() if offset == OFFSET_INVALID)
@@ -226,11 +231,18 @@ class TopicReader:
 
 
 class _StaleMetadataError(Exception):
-    """The broker says that the client's view of the topic is out of date: it was moved, or deleted and made anew."""
+    """Ask again: the topic was moved, deleted and made anew, or its leaders are being elected."""
 
     def __init__(self, explained: LakehouseError) -> None:
         super().__init__(explained.problem)
         self.explained = explained
+
+
+def _leaderless_codes() -> set[int]:
+    from confluent_kafka import KafkaError
+
+    # The first is librdkafka's own: the metadata name no leader for any of the partitions.
+    return {KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 def _stale_codes() -> set[int]:
@@ -238,7 +250,6 @@ def _stale_codes() -> set[int]:
 
     return {
         KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.OFFSET_NOT_AVAILABLE,
