@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 # Below this many rows a query is all planning: Java text for every projection of every task, plans made anew between
 # its stages, and tasks for empty partitions cost more than the rows do.
 MANY_ROWS = 50_000
-# A query that is asked once: what compiled code would save it costs to compile, up to ten times the rows of a
-# micro-batch.
-_MANY_FOR_ONCE = 10 * MANY_ROWS
+# A query that is asked again and again in the same words, as those of micro-batches are: it is compiled once for all of
+# them, so compiled code is the faster one from here on.
+MANY_ROWS_AGAIN = 5_000
+# A query that is asked once: what compiled code would save, it costs to compile.
+MANY_ROWS_ONCE = 500_000
 _FOR_FEW_ROWS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
@@ -109,15 +111,14 @@ def connect(remote: str, *, timeout_seconds: float = 60) -> "SparkSession":
     return session
 
 
-def expect_rows(session: "SparkSession", rows: int, *, once: bool = False) -> None:
+def expect_rows(session: "SparkSession", rows: int, *, many: int = MANY_ROWS) -> None:
     """Tell the session how many rows its next queries are about: few are planned plainly, many are compiled for.
 
     Args:
         session: The session.
         rows: Rows that a query reads.
-        once: The queries are not asked again and again, as those of micro-batches are.
+        many: From how many on it is worth compiling: one of the constants above.
     """
-    many = _MANY_FOR_ONCE if once else MANY_ROWS
     wanted = _FOR_FEW_ROWS if rows < many else _FOR_MANY_ROWS[_profile.get(session, "local")]
     if _told.get(session) is wanted:
         return

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_AGAIN, expect_rows, spark_errors
 from lakehouse.errors import BatchConflictError
 from lakehouse.kafka.offsets import TopicReader, TopicState
 from lakehouse.kafka.timestamps import first_timestamps
@@ -159,7 +159,7 @@ class BronzeWriter:
         with staging_folder(self._path) as folder:
             rows = self._reader.read(plan).drop("arrival_date")
             with spark_errors():
-                expect_rows(self._spark, plan.span)
+                expect_rows(self._spark, plan.span, many=MANY_ROWS_AGAIN)
             # Of one arrival day all of them, so nothing is left to divide them by.
             day = folder / f"arrival_date={plan.day}"
             stage_rows(rows, day, [], fetch=False, without_dictionary=_HARDLY_REPEATING)

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from lakehouse.engine.spark import MANY_ROWS
 from lakehouse.lake.ledger import commits
 from lakehouse.lake.plan import Plan
 
 # From so many on Spark lists files with a job of its own, which asking Delta is not worse than.
 _MOST_FILES = 32
 _SMALL_BYTES = 32 << 20
-_BACKLOG_ROWS = 4 * MANY_ROWS
 
 
 class Pending(NamedTuple):
@@ -43,17 +41,11 @@ def pending_batches(bronze: str, after: int) -> list[Pending]:
 
 
 def first_of(pending: list[Pending], max_rows: int) -> list[Pending]:
-    """The batches of the next step, oldest first: about `max_rows` rows at most, though a single batch may be more.
-
-    Whoever fell a few seconds behind a live stream is brought up in steps of few rows. One of many is compiled for, and
-    then takes longer than the backlog it is for: Java meets that code for the first time.
-    """
-    waiting = sum(batch.plan.span for batch in pending)
-    most = max_rows if waiting >= _BACKLOG_ROWS else min(max_rows, MANY_ROWS - 1)
+    """The batches of the next step, oldest first: about `max_rows` rows at most, though a single batch may be more."""
     rows = 0
     for number, batch in enumerate(pending):
         rows += batch.plan.span
-        if number and rows > most:
+        if number and rows > max_rows:
             return pending[:number]
     return pending
 

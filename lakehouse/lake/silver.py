@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import MANY_ROWS, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS, MANY_ROWS_AGAIN, expect_rows, spark_errors
 from lakehouse.errors import BatchConflictError, LogDamagedError
 from lakehouse.kafka.dead_letters import Postman
 from lakehouse.lake import history
@@ -169,9 +169,9 @@ class SilverWriter:
         began = time.monotonic()
         with staging(self._contract, self._paths.silver(self._contract.name)) as rows:
             with spark_errors():
-                expect_rows(self._spark, step.rows)
-                few = step.rows < MANY_ROWS
-                stage(self._judged(step), rows, few=few, fetch=few and is_small(step.files))
+                expect_rows(self._spark, step.rows, many=MANY_ROWS_AGAIN)
+                fetch = step.rows < MANY_ROWS_AGAIN and is_small(step.files)
+                stage(self._judged(step), rows, few=step.rows < MANY_ROWS, fetch=fetch)
             yield StagedStep(step, rows, began)
 
     def commit(self, ready: StagedStep) -> BatchReport:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_ONCE, connect, expect_rows, spark_errors
 from lakehouse.errors import LogDamagedError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.gold.builds import gold_path
@@ -163,7 +163,7 @@ def _prove(
         waiting = sum(state.end[p] - state.start[p] for p in state.end)
         return StreamProof(contract.name, waiting, 0, 0, 0, 0, 0, None, None), []
     last = history[-1][0]
-    expect_rows(spark, last.offsets_read, once=True)
+    expect_rows(spark, last.offsets_read, many=MANY_ROWS_ONCE)
     gone = deleted(paths.bronze(contract.name))
     table = paths.bronze(contract.name)
     bronze = spark.read.format("delta").load(table)

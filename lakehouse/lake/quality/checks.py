@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import Severity
 from lakehouse.engine.duck import lasting_delta_connection
-from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_ONCE, connect, expect_rows, spark_errors
 from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths, table_exists
 from lakehouse.quality.rules import (
@@ -104,7 +104,7 @@ def evaluate_rules(contract: StreamContract, settings: Settings, days: list[date
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)), many=MANY_ROWS_ONCE)
             kept, warned = _kept(spark, contract, paths, days)
     finally:
         spark.stop()

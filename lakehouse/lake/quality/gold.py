@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.duck import delta_connection, duck_connection
 from lakehouse.engine.embedded.manifest import MANIFEST
-from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_ONCE, connect, expect_rows, spark_errors
 from lakehouse.lake.gold.build_plan import date_fingerprints, latest_version
 from lakehouse.lake.gold.build_record import BuildRecord
 from lakehouse.lake.gold.builds import gold_path, last_build
@@ -117,7 +117,7 @@ def _totals(
             for contract in contracts:
                 version = record.versions[contract.name]
                 wanted = [one for one in contract.reconcile if only in (None, one.table)]
-                expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
+                expect_rows(spark, offsets_read(paths.bronze(contract.name)), many=MANY_ROWS_ONCE)
                 narrowed = contract.model_copy(update={"reconcile": wanted})
                 found += [
                     _accuracy(contract, version, totals)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse.contracts.model import StreamContract
-from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_ONCE, connect, expect_rows, spark_errors
 from lakehouse.errors import LakehouseError
 from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.log.columns import columns_of
@@ -57,7 +57,7 @@ def validate(
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, offsets_read(paths.bronze(contract.name)), once=True)
+            expect_rows(spark, offsets_read(paths.bronze(contract.name)), many=MANY_ROWS_ONCE)
             frame = spark.read.format("delta").load(path)
             results = [schema_result(layer, contract, {name: kind.lower() for name, kind in frame.dtypes})]
             if not results[0].passed:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse.engine.spark import connect, expect_rows, spark_errors
+from lakehouse.engine.spark import MANY_ROWS_ONCE, connect, expect_rows, spark_errors
 from lakehouse.lake.ledger import offsets_read
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.speed.position import Position, position_of
@@ -54,7 +54,7 @@ def prove(settings: Settings, results: Iterable[Result] = RESULTS) -> list[Speed
     spark = connect(settings.spark_remote)
     try:
         with spark_errors():
-            expect_rows(spark, offsets_read(paths.bronze(STREAM)), once=True)
+            expect_rows(spark, offsets_read(paths.bronze(STREAM)), many=MANY_ROWS_ONCE)
             return [_prove(spark, paths, result, position) for result, position in held]
     finally:
         spark.stop()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.engine.crash import crash_point
-from lakehouse.engine.spark import MANY_ROWS, expect_rows, materialised, spark_errors
+from lakehouse.engine.spark import MANY_ROWS, MANY_ROWS_ONCE, expect_rows, materialised, spark_errors
 from lakehouse.lake.guards.durable import settle
 from lakehouse.lake.ledger import commit_at, current_version, offsets_read
 from lakehouse.lake.log.actions import adds_of_partition, rows_of
@@ -122,7 +122,7 @@ class SpeedWriter:
         """Silver's rows of these batches, the newest time in each, and how many; tables at one position share them."""
         if self._rows is None or self._rows[0] != advance:
             if advance.is_rebuild:
-                expect_rows(self._spark, offsets_read(self._paths.bronze(STREAM)), once=True)
+                expect_rows(self._spark, offsets_read(self._paths.bronze(STREAM)), many=MANY_ROWS_ONCE)
             silver = (
                 self._spark.read.format("delta")
                 .option("versionAsOf", advance.silver_version)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse.engine.spark import MANY_ROWS
 from lakehouse.lake import pending
 from lakehouse.lake.pending import Pending, files_of_all, first_of, is_small, pending_batches
 from lakehouse.lake.plan import Plan
@@ -101,9 +100,3 @@ def test_a_step_has_as_many_batches_as_its_rows_allow_and_one_at_least():
     assert first_of(batches, 1_000) == batches[:1]
     assert first_of(waiting(0, 10, 0), 5) == waiting(0), "a gap has no rows"
     assert first_of(batches[1:2], 500_000) == batches[1:2]
-
-
-def test_a_few_seconds_behind_are_made_good_in_steps_that_nothing_is_compiled_for():
-    batches = waiting(*[9_999] * 20)
-    assert len(first_of(batches, 500_000)) * 9_999 < MANY_ROWS
-    assert first_of(batches + batches, 500_000) == batches + batches, "a backlog is worth it"
