@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lakehouse.cli import config, status
 from lakehouse.engine.caching import cached
 from lakehouse.engine.embedded import stack as embedded
-from lakehouse.engine.spark import connect, expect_rows
+from lakehouse.engine.spark import MANY_ROWS_AGAIN, MANY_ROWS_ONCE, connect, expect_rows
 from lakehouse.errors import AccessDeniedError
 from lakehouse.settings import Settings
 from lakehouse_tests.stacks import own_spark
@@ -55,6 +55,10 @@ def test_a_session_has_the_settings_of_its_profile(settings: Settings, monkeypat
         assert local.conf.get("spark.sql.shuffle.partitions") == "4"
         assert shown(cluster, OF_A_CLUSTERS_SESSION) == OF_A_CLUSTERS_SESSION
         expect_rows(cluster, 10)
+        assert cluster.conf.get("spark.sql.shuffle.partitions") == "1"
+        expect_rows(cluster, MANY_ROWS_AGAIN, many=MANY_ROWS_AGAIN)
+        assert shown(cluster, OF_A_CLUSTERS_SESSION) == OF_A_CLUSTERS_SESSION
+        expect_rows(cluster, 10**6 // 3, many=MANY_ROWS_ONCE)
         assert cluster.conf.get("spark.sql.shuffle.partitions") == "1"
         expect_rows(cluster, 10**6)
         expect_rows(local, 10**6)
