@@ -187,12 +187,24 @@ def translate(error: "KafkaException", settings: Settings, *, doing: str, topic:
         if refused:
             return access_denied(refused)
         return unreachable(settings, why=f"While {doing}: {cause.str()}.")
+    if cause.code() in leaderless_codes():
+        return unreachable(settings, why=f"While {doing}: {cause.str().rstrip('.')}.")
     if topic and cause.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return topic_missing(topic, [])
     return LakehouseError(
         f"Kafka refused while {doing}: {cause.str().rstrip('.')} ({cause.name()}).",
         fix="Check the topic's settings with `lakehouse topics describe` and the broker's log.",
     )
+
+
+def leaderless_codes() -> set[int]:
+    """What is said of partitions that no broker leads: one has just come back and none is elected yet, or one is gone.
+
+    The first is librdkafka's own, when it finds a leader for none of the partitions asked about.
+    """
+    from confluent_kafka import KafkaError
+
+    return {KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 def _refusal(settings: Settings) -> str:

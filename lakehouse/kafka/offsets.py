@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from lakehouse.errors import LakehouseError
-from lakehouse.kafka.client import access_denied, admin_client, topic_missing, translate, unreachable
+from lakehouse.kafka.client import access_denied, admin_client, leaderless_codes, topic_missing, translate, unreachable
 from lakehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -205,13 +205,8 @@ class TopicReader:
         try:
             answers = {asked.partition: int(future.result().offset) for asked, future in futures.items()}
         except KafkaException as error:
-            cause = error.args[0]
-            if cause.code() in _leaderless_codes():
-                # A broker that has just come back has not elected leaders yet: a matter of moments, or of the cluster.
-                leaderless = unreachable(self._settings, why=f"While {doing}: {cause.str().rstrip('.')}.")
-                raise _StaleMetadataError(leaderless) from error
             explained = translate(error, self._settings, doing=doing, topic=topic)
-            if cause.code() in _stale_codes():
+            if error.args[0].code() in _stale_codes():
                 raise _StaleMetadataError(explained) from error
             raise explained from error
         silent = sorted(partition for partition, offset in answers.items() if offset == OFFSET_INVALID)
@@ -238,17 +233,10 @@ class _StaleMetadataError(Exception):
         self.explained = explained
 
 
-def _leaderless_codes() -> set[int]:
-    from confluent_kafka import KafkaError
-
-    # The first is librdkafka's own: the metadata name no leader for any of the partitions.
-    return {KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE}
-
-
 def _stale_codes() -> set[int]:
     from confluent_kafka import KafkaError
 
-    return {
+    return leaderless_codes() | {
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,

@@ -143,7 +143,7 @@ def _told(file: Path) -> list[Any]:
     return told
 
 
-@pytest.mark.parametrize("count", [1, 700, 21_000])
+@pytest.mark.parametrize("count", [1, 700, 45_000])
 def test_files_are_as_sparks(spark: "SparkSession", tmp_path: Path, count: int) -> None:
     assert java_archive.is_there(spark)
     draw = random.Random(count)

@@ -58,7 +58,7 @@ def test_a_session_has_the_settings_of_its_profile(settings: Settings, monkeypat
         assert cluster.conf.get("spark.sql.shuffle.partitions") == "1"
         expect_rows(cluster, MANY_ROWS_AGAIN, many=MANY_ROWS_AGAIN)
         assert shown(cluster, OF_A_CLUSTERS_SESSION) == OF_A_CLUSTERS_SESSION
-        expect_rows(cluster, 10**6 // 3, many=MANY_ROWS_ONCE)
+        expect_rows(cluster, MANY_ROWS_ONCE - 1, many=MANY_ROWS_ONCE)
         assert cluster.conf.get("spark.sql.shuffle.partitions") == "1"
         expect_rows(cluster, 10**6)
         expect_rows(local, 10**6)
