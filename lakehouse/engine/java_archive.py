@@ -1,9 +1,9 @@
-"""What Spark gets from us in Java: parsers of plain records and patterns, a writer of files: one archive.
+"""What Spark gets from us in Java: a reader of Kafka, parsers of plain records and patterns, a writer of files.
 
-Here: where the archive lies, which sessions have it, how one gets it, the names under which SQL and writers ask for
-what is in it. Not here: its sources (`engine/java`), making it (`engine.embedded.compiling`), when it is asked
-(`transforms`, `lake.log.staging`). The embedded server has it on its class path, and any other may: then its
-settings name the catalog (`CATALOG_CONF`). To a server that does not, each session takes it along. Without it
+Here: where the archive lies, which sessions have it, how one gets it, the names under which SQL, readers and writers
+ask for what is in it. Not here: its sources (`engine/java`), making it (`engine.embedded.compiling`), when it is asked
+(`lake.records`, `transforms`, `lake.log.staging`). The embedded server has it on its class path, and any other may:
+then its settings name the catalog (`CATALOG_CONF`). To a server that does not, each session takes it along. Without it
 everything works, more slowly.
 """
 
@@ -31,6 +31,8 @@ FLAT_JSON = f"{_CATALOG}.flat_json"
 """In SQL `FLAT_JSON(text, cast(null AS struct<…>))`: the struct with its last field empty, or null for other texts."""
 MATCHES = f"{_CATALOG}.matches"
 """In SQL `MATCHES(text, 'expression')`: whether `text rlike 'expression'` is true."""
+KAFKA = "lakehouse.kafka.KafkaRanges"
+"""The format of a `DataFrameReader`: records of a topic between offsets, see the class for its options."""
 PARQUET = "lakehouse.parquet.ParquetByColumns"
 """The format of a `DataFrameWriter`: files as of `parquet`, in half the time."""
 PARTITIONS = "lakehouse.partitions"

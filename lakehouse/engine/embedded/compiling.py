@@ -15,6 +15,7 @@ from lakehouse.engine.embedded.java import Java
 from lakehouse.errors import SetupError
 
 COMPILER = "compiler"
+CONNECTORS = "spark"
 _SECONDS = 120
 
 
@@ -22,7 +23,7 @@ def build(cache_dir: Path, java: Java, spark_jars: Path) -> bool:
     """Make the archive unless it is there; returns whether it had to be made.
 
     Args:
-        cache_dir: The user's cache, with the compiler in it (`jars.fetch`).
+        cache_dir: The user's cache, with the compiler and Spark's further archives in it (`jars.fetch`).
         java: The Java that runs the compiler.
         spark_jars: Spark's own archives, whose interfaces ours implement.
 
@@ -45,7 +46,7 @@ def build(cache_dir: Path, java: Java, spark_jars: Path) -> bool:
 
 def _compile(cache_dir: Path, java: Java, spark_jars: Path, target: Path) -> None:
     (compiler,) = jars.paths(cache_dir, COMPILER)
-    known = os.pathsep.join(map(str, sorted(spark_jars.glob("*.jar"))))
+    known = os.pathsep.join(map(str, [*sorted(spark_jars.glob("*.jar")), *jars.paths(cache_dir, CONNECTORS)]))
     version = java_archive.JAVA_VERSION
     command = [str(java.path), "-jar", str(compiler), "-source", version, "-target", version, "-encoding", "UTF-8"]
     sources = sorted(map(str, java_archive.SOURCES.rglob("*.java")))

@@ -28,6 +28,8 @@ final class PartitionedFiles extends OutputWriter {
   private static final int LOOKS = 8;
 
   private final Path path;
+  /** Spark asks for it with each row. */
+  private final String pathText;
   private final Layout layout;
   private final List<String> partitions;
   private final int[] places;
@@ -45,6 +47,7 @@ final class PartitionedFiles extends OutputWriter {
 
   PartitionedFiles(String path, StructType columns, List<String> partitions, Configuration conf) {
     this.path = new Path(path);
+    pathText = this.path.toString();
     this.partitions = partitions;
     layout = new Layout(columns, partitions, conf);
     places = partitions.stream().mapToInt(columns::fieldIndex).toArray();
@@ -137,6 +140,6 @@ final class PartitionedFiles extends OutputWriter {
 
   @Override
   public String path() {
-    return path.toString();
+    return pathText;
   }
 }
