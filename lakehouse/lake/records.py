@@ -75,6 +75,8 @@ class RecordReader:
             "startingOffsets": json.dumps({topic: {str(partition): start for partition, (start, _) in ranges}}),
             "endingOffsets": json.dumps({topic: {str(partition): end for partition, (_, end) in ranges}}),
             "kafka.group.id": self._owner(plan),
+            # Spark's source fetches again for each poll.
+            "kafka.max.poll.records": "5000",
             "failOnDataLoss": "true",
             "includeHeaders": "true",
         }

@@ -10,13 +10,15 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.contracts.parts import FieldSpec
 from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.engine.spark import connect
-from lakehouse.errors import BatchConflictError, SparkUnreachableError
+from lakehouse.errors import BatchConflictError, SchemaIncompatibleError, SparkUnreachableError
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake.bronze import BronzeWriter
 from lakehouse.lake.drain import drain
+from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.tables import ensure_tables
 from lakehouse.lake.silver import SilverWriter
@@ -94,6 +96,36 @@ def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, t
     finally:
         spark.stop()
     assert_whole(contract, settings, len(values) + len(more))
+
+
+def test_a_silver_zombie_of_a_former_contract_changes_nothing(settings: Settings, topic_name: Topic) -> None:
+    """Its step was judged before another run brought silver up to the contract of today."""
+    old = sales_on(settings, topic_name("former"))
+    values = [*some_records(0, 30), b"no event"]
+    send(settings, old.topic.name, values)
+    loyalty = FieldSpec(name="loyalty", type="integer", description="Points.", nullable=True)
+    new = old.model_copy(update={"fields": [*old.fields, loyalty]})
+    paths = LakePaths.of(settings)
+    spark = connect(settings.spark_remote)
+    try:
+        ensure_tables(spark, old, paths)
+        with TopicReader(settings) as topics:
+            writer = BronzeWriter(old, settings, spark, topics)
+            plan, waiting = writer.plan(1000)
+            assert plan is not None
+            append(writer, plan, waiting)
+        asleep = SilverWriter(old, settings, spark)
+        stale = asleep.next_step(1000)
+        assert stale is not None
+        ensure_tables(spark, new, paths)
+        before = [current_version(table) for table in (paths.silver(old.name), paths.quarantine(old.name))]
+        with pytest.raises(SchemaIncompatibleError, match="brought up to another version of the contract"):
+            asleep.merge(stale)
+        assert [current_version(table) for table in (paths.silver(old.name), paths.quarantine(old.name))] == before
+    finally:
+        spark.stop()
+    drain(new, settings, budget_seconds=240, idle_seconds=0)
+    assert_whole(new, settings, len(values))
 
 
 @pytest.fixture

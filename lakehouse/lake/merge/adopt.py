@@ -19,7 +19,6 @@ from lakehouse.lake.merge.rivals import Losers, losers
 from lakehouse.lake.merge.staged import VALID, Staged
 from lakehouse.lake.merge.truncated import taken_by_truncate
 from lakehouse.lake.merge.vectors import read_vector, write_vectors
-from lakehouse.lake.schema.accepted import read_accepted, require_followed
 from lakehouse.lake.schema.tables import stats_columns
 
 
@@ -53,12 +52,10 @@ def adopt(
         known: What earlier steps learned of the keys in the table's files; learns more.
 
     Raises:
-        SchemaIncompatibleError: the table was brought up to another version of the contract meanwhile.
         BatchConflictError: another writer committed first; nothing of ours can be seen, start again.
         DiskFullError: as it says; likewise.
     """
     contract, table = staged.contract, staged.table
-    require_followed(contract, read_accepted(str(table)))
     version = current_version(str(table)) or 0
     files = staged.files(VALID)
     days = None if contract.is_cdc else set(event_dates)

@@ -67,6 +67,7 @@ def replay(contract: StreamContract, settings: Settings, choice: Choice, *, dry_
 
     Raises:
         QualityStopError: a record that passes breaks a rule of severity fail; nothing was changed.
+        SchemaIncompatibleError: silver cannot follow the contract of today; nothing was changed.
         BatchConflictError: other writers were faster six times.
         SparkUnreachableError: Spark went away; run the same command again.
     """
@@ -77,10 +78,9 @@ def replay(contract: StreamContract, settings: Settings, choice: Choice, *, dry_
         return ReplayReport(contract.name)
     spark = connect(settings.spark_remote)
     try:
-        if not dry_run:
-            with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS):
-                ensure_tables(spark, contract, paths)
         with exclusive(silver_lock(settings, contract.name), _LOCK_SECONDS), spark_errors():
+            if not dry_run:
+                ensure_tables(spark, contract, paths)
             report = _Replay(spark, contract, settings).run(choice, dry_run=dry_run)
         with spark_errors():
             misplaced = _misplaced(spark, contract, paths)
