@@ -14,6 +14,8 @@ import pytest
 from lakehouse.contracts.model import StreamContract
 from lakehouse.engine import java_archive
 from lakehouse.engine.embedded import stack as embedded
+from lakehouse.engine.spark import spark_errors
+from lakehouse.errors import BrokerUnreachableError
 from lakehouse.kafka.client import admin_client, producer_config
 from lakehouse.kafka.offsets import TopicReader
 from lakehouse.lake import records
@@ -148,14 +150,13 @@ def test_offsets_that_are_gone_fail_the_read(
 def test_records_that_never_come_fail_the_read(
     settings: Settings, contract: StreamContract, spark: "SparkSession", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyspark.errors import PySparkException
-
     send(settings, contract.topic.name, [b"{}"] * 30)
     plan = _plan(settings, contract)
     beyond = replace(plan, end=plan.end | {0: plan.end[0] + 1})
     monkeypatch.setitem(records._CONSUMER, "answer.seconds", "1")
-    with pytest.raises(PySparkException, match=f"no record of {contract.topic.name}-0 from offset {plan.end[0]} on"):
+    with pytest.raises(BrokerUnreachableError) as stop, spark_errors():
         _read(RecordReader(contract, settings, spark), beyond)
+    assert f"no record of {contract.topic.name}-0 from offset {plan.end[0]} on" in str(stop.value.__cause__)
 
 
 def test_consumers_wait_for_the_next_batch_and_not_for_ever(
