@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure
 from benchmarks.workbench import Workbench
 from lakehouse.contracts.model import StreamContract
 from lakehouse.kafka.client import client_config, spark_options
 from lakehouse.kafka.offsets import read_topic_state
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.streaming.readwriter import DataStreamWriter
 
 _BATCH = 500_000
 _FETCH = 10_000
@@ -25,6 +28,7 @@ def measure(bench: Workbench) -> list[Figure]:
     contract = bench.backlog("peers")
     ours = _timed(bench, "ours", lambda number: _ours(bench, number))
     streaming = _timed(bench, "Structured Streaming", lambda number: _streaming(bench, contract, number))
+    continuous = _timed(bench, "Structured Streaming, continuous", lambda number: _continuous(bench, contract, number))
     delta_rs = _timed(bench, "delta-rs", lambda number: _delta_rs(bench, contract, number))
     duck = _timed(bench, "DuckDB", lambda number: _duckdb(bench, contract, number))
     exact = "exactly once: batch numbers in the Delta log"
@@ -32,6 +36,12 @@ def measure(bench: Workbench) -> list[Figure]:
     return [
         _figure("peer_ours", "Kafka → Delta: bronze of this project", ours, exact),
         _figure("peer_streaming", "Kafka → Delta: Structured Streaming, availableNow", streaming, checkpoint),
+        _figure(
+            "peer_continuous",
+            "Kafka → Delta: Structured Streaming, one micro-batch after another",
+            continuous,
+            "as above, by a query that goes on; until all was processed",
+        ),
         _figure(
             "peer_delta_rs",
             "Kafka → Delta: confluent-kafka → Arrow → delta-rs",
@@ -73,6 +83,17 @@ def _ours(bench: Workbench, number: int) -> None:
 
 
 def _streaming(bench: Workbench, contract: StreamContract, number: int) -> None:
+    query = _stream(bench, contract, "streaming", number).trigger(availableNow=True).start()
+    query.awaitTermination()
+
+
+def _continuous(bench: Workbench, contract: StreamContract, number: int) -> None:
+    query = _stream(bench, contract, "continuous", number).trigger(processingTime="0 seconds").start()
+    query.processAllAvailable()
+    query.stop()
+
+
+def _stream(bench: Workbench, contract: StreamContract, name: str, number: int) -> "DataStreamWriter":
     source = (
         bench.spark.readStream.format("kafka")
         .options(**spark_options(bench.settings))
@@ -86,13 +107,12 @@ def _streaming(bench: Workbench, contract: StreamContract, number: int) -> None:
         .option("includeHeaders", "true")
         .load()
     )
-    query = (
+    checkpoint = _fresh(bench, f"{name}-checkpoint", number)
+    return (
         source.writeStream.format("delta")
-        .option("checkpointLocation", _fresh(bench, "checkpoint", number))
-        .trigger(availableNow=True)
-        .start(_fresh(bench, "streaming", number))
+        .option("checkpointLocation", checkpoint)
+        .option("path", _fresh(bench, name, number))
     )
-    query.awaitTermination()
 
 
 def _consumed(bench: Workbench, contract: StreamContract) -> Iterator[Any]:
