@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.contracts.model import StreamContract
 from lakehouse.contracts.parts import FieldSpec
 from lakehouse.engine.crash import DRAIN_POINTS
 from lakehouse.engine.embedded import stack as embedded
@@ -21,11 +23,14 @@ from lakehouse.lake.drain import drain
 from lakehouse.lake.ledger import current_version
 from lakehouse.lake.paths import LakePaths
 from lakehouse.lake.schema.tables import ensure_tables
-from lakehouse.lake.silver import SilverWriter
+from lakehouse.lake.silver import SilverWriter, Step
 from lakehouse.settings import Settings
 from lakehouse_tests.faults.story import Topic, append, assert_whole, data_files, some_records, start_worker, wait_for
 from lakehouse_tests.stacks import own_spark
 from lakehouse_tests.streams import sales_on, send
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark]
 
@@ -73,6 +78,19 @@ def test_a_zombie_with_a_stale_plan_changes_nothing(settings: Settings, topic_na
     assert_whole(contract, settings, len(values))
 
 
+def fallen_asleep(contract: StreamContract, settings: Settings, spark: "SparkSession") -> tuple[SilverWriter, Step]:
+    """A writer of silver that knows its next step, of records that only bronze has, and has not begun it."""
+    with TopicReader(settings) as topics:
+        writer = BronzeWriter(contract, settings, spark, topics)
+        plan, waiting = writer.plan(1000)
+        assert plan is not None
+        append(writer, plan, waiting)
+    asleep = SilverWriter(contract, settings, spark)
+    stale = asleep.next_step(1000)
+    assert stale is not None
+    return asleep, stale
+
+
 def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, topic_name: Topic) -> None:
     contract = sales_on(settings, topic_name("zombie"))
     values = some_records(0, 30)
@@ -80,14 +98,7 @@ def test_a_silver_zombie_with_a_stale_step_changes_nothing(settings: Settings, t
     spark = connect(settings.spark_remote)
     try:
         ensure_tables(spark, contract, LakePaths.of(settings))
-        with TopicReader(settings) as topics:
-            writer = BronzeWriter(contract, settings, spark, topics)
-            plan, waiting = writer.plan(1000)
-            assert plan is not None
-            append(writer, plan, waiting)
-        asleep = SilverWriter(contract, settings, spark)
-        stale = asleep.next_step(1000)
-        assert stale is not None
+        asleep, stale = fallen_asleep(contract, settings, spark)
         more = some_records(50, 20)
         send(settings, contract.topic.name, more)
         drain(contract, settings, budget_seconds=240, idle_seconds=0)
@@ -109,14 +120,7 @@ def test_a_silver_zombie_of_a_former_contract_changes_nothing(settings: Settings
     spark = connect(settings.spark_remote)
     try:
         ensure_tables(spark, old, paths)
-        with TopicReader(settings) as topics:
-            writer = BronzeWriter(old, settings, spark, topics)
-            plan, waiting = writer.plan(1000)
-            assert plan is not None
-            append(writer, plan, waiting)
-        asleep = SilverWriter(old, settings, spark)
-        stale = asleep.next_step(1000)
-        assert stale is not None
+        asleep, stale = fallen_asleep(old, settings, spark)
         ensure_tables(spark, new, paths)
         before = [current_version(table) for table in (paths.silver(old.name), paths.quarantine(old.name))]
         with pytest.raises(SchemaIncompatibleError, match="brought up to another version of the contract"):
