@@ -24,6 +24,7 @@ from benchmarks import (
     loading,
     peers,
     scaling,
+    sensor,
     throughput,
 )
 from benchmarks.conditions import conditions
@@ -49,6 +50,8 @@ MEASURES: dict[str, Callable[[Workbench], list[Figure]]] = {
     "backlog": backlog.measure,
     "memory": footprint.memory,
     "start": footprint.start,
+    # Last: its sensors would take part in everything else.
+    "sensor": sensor.measure,
 }
 # The backlog needs some 10 GB of disk.
 _WHEN_ASKED_FOR = {"backlog"}
