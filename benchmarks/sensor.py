@@ -11,6 +11,7 @@ from statistics import median
 from benchmarks.figures import Figure
 from benchmarks.workbench import Workbench
 from lakehouse.contracts.load import load_stream, load_streams
+from lakehouse.contracts.model import StreamContract
 from lakehouse.engine.embedded import ports
 from lakehouse.engine.embedded import stack as embedded
 from lakehouse.kafka.topics import apply_topics, desired_topics
@@ -23,8 +24,8 @@ _PATIENCE_SECONDS = 120.0
 
 def measure(bench: Workbench) -> list[Figure]:
     """Seconds from the broker's word on 200 events to the commit that has them, the median of several rests."""
-    contracts = load_streams()
-    apply_topics(bench.settings, desired_topics(contracts))
+    apply_topics(bench.settings, desired_topics(load_streams()))
+    sales = load_stream("sales")
     bench.say("sensor: starting Dagster")
     wanted = bench.settings.model_copy(update={"dagster_port": ports.any_free(set())})
     embedded.start(wanted, ("kafka", "spark", "dagster"), owner_pid=os.getpid())
@@ -33,7 +34,7 @@ def measure(bench: Workbench) -> list[Figure]:
         if number:
             time.sleep(_REST_SECONDS)
         bench.say(f"sensor: {_EVENTS} events, the {number + 1}. time")
-        seconds.append(_until_bronze(bench))
+        seconds.append(_until_bronze(bench, sales))
     first, *rested = seconds
     return [
         Figure(
@@ -49,11 +50,10 @@ def measure(bench: Workbench) -> list[Figure]:
     ]
 
 
-def _until_bronze(bench: Workbench) -> float:
-    sales = load_stream("sales")
-    bronze = bench.paths.bronze(sales.name)
+def _until_bronze(bench: Workbench, contract: StreamContract) -> float:
+    bronze = bench.paths.bronze(contract.name)
     before = _taken(bronze)
-    bench.fill(sales, _EVENTS)
+    bench.fill(contract, _EVENTS)
     began = time.monotonic()
     while _taken(bronze) < before + _EVENTS:
         assert time.monotonic() < began + _PATIENCE_SECONDS, "no run came: see the logs of dagster-daemon"

@@ -35,10 +35,11 @@ final class Consumers {
         best = each;
       }
     }
-    return best != null && isRemoved(place, best) ? best.consumer : null;
+    return best != null && remove(place, best) ? best.consumer : null;
   }
 
-  private static boolean isRemoved(Place place, Waiting waiting) {
+  /** Whether it was still waiting; it is not afterwards. */
+  private static boolean remove(Place place, Waiting waiting) {
     Set<Waiting> all = WAITING.get(place);
     if (all == null || !all.remove(waiting)) {
       return false;
@@ -66,7 +67,7 @@ final class Consumers {
   private static void close(Place place, Waiting waiting) {
     boolean isUnused;
     synchronized (Consumers.class) {
-      isUnused = isRemoved(place, waiting);
+      isUnused = remove(place, waiting);
     }
     if (isUnused) {
       waiting.consumer.close();
